@@ -1,0 +1,129 @@
+"""Layers of the causal VAE. Every tensor is (B, C, T, H, W); an image is a video with T = 1."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a function of images, (N, C, H, W), to each frame of a video (B, C, T, H, W)."""
+    batch, frames = x.shape[0], x.shape[2]
+    y = fn(x.transpose(1, 2).flatten(0, 1))  # (B * T, C', H', W')
+    return y.unflatten(0, (batch, frames)).transpose(1, 2)  # (B, C', T, H', W')
+
+
+class CausalConv3d(nn.Conv3d):
+    """3D convolution whose output frame t sees input frames <= t only.
+
+    The past of frame 0 is frame 0 repeated, so a still image takes the same path as a video.
+
+    Shape:
+        input   (B, C_in,  T,  H,  W)
+        output  (B, C_out, T', H', W'),  T' = 1 + (T - 1) // stride_t
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        kernel: tuple[int, int, int],  # (k_t, k_h, k_w), in frames and pixels
+        stride: tuple[int, int, int] = (1, 1, 1),
+        pad_px: int | None = None,  # zeros on each side in H and W; None keeps the size
+    ) -> None:
+        pad = kernel[1] // 2 if pad_px is None else pad_px
+        super().__init__(c_in, c_out, kernel, stride=stride, padding=(0, pad, pad))
+        self.past_frames = kernel[0] - 1  # context in front of frame 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.past_frames:
+            past = x[:, :, :1].expand(-1, -1, self.past_frames, -1, -1)
+            x = torch.cat([past, x], dim=2)  # (B, C_in, k_t - 1 + T, H, W)
+        return super().forward(x)
+
+
+class FrameConv2d(nn.Conv2d):
+    """2D convolution applied to each frame of a video by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return per_frame(super().forward, x)
+
+
+class ClipGroupNorm(nn.GroupNorm):
+    """GroupNorm over the 5-D tensor: one mean and variance per group for the whole clip.
+
+    This is the released model's norm. It lets every frame depend on all frames.
+    """
+
+
+class FrameGroupNorm(nn.GroupNorm):
+    """GroupNorm with statistics taken per frame: the image VAE's norm, and strictly causal."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return per_frame(super().forward, x)
+
+
+def conv3x3(c_in: int, c_out: int, *, spans_time: bool) -> nn.Module:
+    """A size-keeping 3x3x3 causal convolution, or a 3x3 one on each frame."""
+    if spans_time:
+        return CausalConv3d(c_in, c_out, kernel=(3, 3, 3))
+    return FrameConv2d(c_in, c_out, 3, padding=1)
+
+
+def conv1x1(c_in: int, c_out: int, *, spans_time: bool) -> nn.Module:
+    """A pointwise convolution; both kinds are the same function of each frame."""
+    if spans_time:
+        return CausalConv3d(c_in, c_out, kernel=(1, 1, 1))
+    return FrameConv2d(c_in, c_out, 1)
+
+
+class ResnetBlock(nn.Module):
+    """x + conv2(swish(norm2(conv1(swish(norm1(x)))))), in 2D or 3D. (B, C_in, T, H, W) -> C_out."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        spans_time: bool,
+        norm: Callable[[int], nn.Module],  # channels -> norm
+    ) -> None:
+        super().__init__()
+        self.norm1 = norm(c_in)
+        self.conv1 = conv3x3(c_in, c_out, spans_time=spans_time)
+        self.norm2 = norm(c_out)
+        self.conv2 = conv3x3(c_out, c_out, spans_time=spans_time)
+        self.nin_shortcut = (
+            conv1x1(c_in, c_out, spans_time=spans_time) if c_in != c_out else nn.Identity()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv2(F.silu(self.norm2(h)))
+        return self.nin_shortcut(x) + h
+
+
+class FrameAttention(nn.Module):
+    """Single-head self-attention over the H * W positions of each frame; none along time."""
+
+    def __init__(self, channels: int, *, norm: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.norm = norm(channels)
+        self.q = conv1x1(channels, channels, spans_time=True)
+        self.k = conv1x1(channels, channels, spans_time=True)
+        self.v = conv1x1(channels, channels, spans_time=True)
+        self.proj_out = conv1x1(channels, channels, spans_time=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        q, k, v = (_tokens(layer(h)) for layer in (self.q, self.k, self.v))
+        out = F.scaled_dot_product_attention(q, k, v)  # (B, T, H * W, C), scale C^-0.5
+        out = out.permute(0, 3, 1, 2).unflatten(3, x.shape[3:])  # (B, C, T, H, W)
+        return x + self.proj_out(out)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, T, H, W) -> (B, T, H * W, C)."""
+    return x.flatten(3).permute(0, 2, 3, 1)

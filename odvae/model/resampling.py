@@ -1,0 +1,72 @@
+"""Changes of resolution in space and time. Every tensor is (B, C, T, H, W)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from odvae.model.layers import CausalConv3d, FrameConv2d, per_frame
+
+
+class Downsample(nn.Module):
+    """Zero-pad right and bottom by one pixel, then a 3x3 convolution with stride 2 in H and W.
+
+    ``stride_t`` 2 also halves time: T -> (T - 1) // 2 + 1, with frame 0 kept to itself.
+    A space-only one may hold a (1, 3, 3) kernel or a 2D one: the same function, other shapes.
+    """
+
+    def __init__(self, channels: int, *, stride_t: int, conv_3d: bool) -> None:
+        super().__init__()
+        self.conv: nn.Module
+        if conv_3d:
+            self.conv = CausalConv3d(
+                channels,
+                channels,
+                kernel=(1 if stride_t == 1 else 3, 3, 3),
+                stride=(stride_t, 2, 2),
+                pad_px=0,
+            )
+        else:
+            self.conv = FrameConv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class SpatialUpsample(nn.Module):
+    """Nearest x2 in H and W, frame by frame, then a (1, 3, 3) convolution: SD-VAE's upsampling."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = CausalConv3d(channels, channels, kernel=(1, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(per_frame(_nearest_x2, x))
+
+
+class SpaceTimeUpsample(nn.Module):
+    """Double H and W of frame 0 and T, H and W of the rest, then a 3x3x3 causal convolution.
+
+    T -> 1 + 2 (T - 1). Trilinear interpolation (the released model's) maps times [0 | 1, 2] to
+    [0 | 1, 1.25, 1.75, 2], so output frames look one input frame ahead; nearest does not.
+    """
+
+    def __init__(self, channels: int, *, trilinear: bool) -> None:
+        super().__init__()
+        self.conv = CausalConv3d(channels, channels, kernel=(3, 3, 3))
+        self.trilinear = trilinear
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self._interpolate(x[:, :, :1], (1.0, 2.0, 2.0))
+        if x.shape[2] == 1:
+            return self.conv(first)
+        rest = self._interpolate(x[:, :, 1:], (2.0, 2.0, 2.0))
+        return self.conv(torch.cat([first, rest], dim=2))
+
+    def _interpolate(self, x: Tensor, scale: tuple[float, float, float]) -> Tensor:
+        if self.trilinear:
+            return F.interpolate(x, scale_factor=scale, mode="trilinear", align_corners=False)
+        return F.interpolate(x, scale_factor=scale, mode="nearest")
+
+
+def _nearest_x2(frames: Tensor) -> Tensor:
+    return F.interpolate(frames, scale_factor=2.0, mode="nearest")

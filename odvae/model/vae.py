@@ -1,0 +1,121 @@
+"""OD-VAE: video to latents and back. Video is (B, 3, T, H, W), RGB in [-1, 1]."""
+
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor, nn
+
+from odvae.model.architecture import SPACE_COMPRESSION, Architecture
+from odvae.model.coders import Decoder, Encoder
+from odvae.model.layers import conv1x1
+from odvae.model.posterior import Posterior
+from odvae.model.saved import write_folder
+from odvae.model.variants import IMAGE, Operators
+
+
+class ODVAE(nn.Module):
+    """The causal video VAE (arXiv 2409.01199, section 3), in any row of the table of variants.
+
+    Weights are PyTorch's defaults until ``odvae.inflate`` or ``odvae.load`` sets them.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        latent = architecture.latent_channels
+        self.encoder = Encoder(architecture)
+        self.decoder = Decoder(architecture)
+        self.quant_conv = conv1x1(2 * latent, 2 * latent, spans_time=True)
+        self.post_quant_conv = conv1x1(latent, latent, spans_time=True)
+
+    @classmethod
+    def variant(
+        cls,
+        variant: int,
+        *,
+        width: int = 128,
+        latent_channels: int = 4,
+        operators: Operators | str = Operators.paper,
+        blocks: int = 2,
+        norm_groups: int | str = 32,
+    ) -> Self:
+        """Build a variant of the paper (1 to 4; 4 is the released model, 239.19 M parameters)."""
+        return cls(
+            Architecture(
+                variant=variant,
+                width=width,
+                blocks=blocks,
+                latent_channels=latent_channels,
+                norm_groups=norm_groups,
+                operators=Operators(operators),
+            )
+        )
+
+    @classmethod
+    def image(
+        cls, *, width: int = 128, blocks: int = 2, norm_groups: int | str = 32, latent_channels: int = 4
+    ) -> Self:
+        """Build the 2D image VAE: SD-VAE's architecture, which takes a video frame by frame."""
+        return cls(
+            Architecture(
+                variant=IMAGE,
+                width=width,
+                blocks=blocks,
+                latent_channels=latent_channels,
+                norm_groups=norm_groups,
+                operators=Operators.strict,
+            )
+        )
+
+    @property
+    def time_compression(self) -> int:
+        """4, or 1 for the image VAE."""
+        return self.architecture.time_compression
+
+    @property
+    def space_compression(self) -> int:
+        """8."""
+        return SPACE_COMPRESSION
+
+    def encode(self, video: Tensor) -> Posterior:
+        """Encode a clip.
+
+        Args:
+            video: (B, 3, T, H, W) in [-1, 1], T = 4k + 1, H and W multiples of 8.
+
+        Returns:
+            The posterior of latents (B, C, 1 + (T - 1) / 4, H / 8, W / 8).
+
+        Raises:
+            ValueError: a size that the model would have to cut.
+        """
+        _check_video(video, time=self.time_compression, space=self.space_compression)
+        return Posterior(self.quant_conv(self.encoder(video)))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Decode latents (B, C, t, h, w) to pixels (B, 3, 1 + 4 (t - 1), 8 h, 8 w), unclamped."""
+        if latents.ndim != 5 or latents.shape[1] != self.architecture.latent_channels:
+            raise ValueError(
+                f"latents must be (B, {self.architecture.latent_channels}, t, h, w), "
+                f"got {tuple(latents.shape)}"
+            )
+        video: Tensor = self.decoder(self.post_quant_conv(latents))
+        return video
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Reconstruct a clip from the mode of its posterior; shapes and range as in encode."""
+        return self.decode(self.encode(video).mode())
+
+    def save(self, path: Path | str) -> None:
+        """Write a folder with config.json and model.safetensors that ``odvae.load`` reads."""
+        write_folder(Path(path), self.architecture, self.state_dict())
+
+
+def _check_video(video: Tensor, *, time: int, space: int) -> None:
+    if video.ndim != 5 or video.shape[1] != 3:
+        raise ValueError(f"video must be (B, 3, T, H, W), got {tuple(video.shape)}")
+    frames, height, width = video.shape[2:]
+    if (frames - 1) % time:
+        raise ValueError(f"video must have {time}k+1 frames (1, {1 + time}, ...), got T={frames}")
+    if height % space or width % space:
+        raise ValueError(f"height and width must be multiples of {space}, got {height}x{width}")

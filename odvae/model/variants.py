@@ -1,0 +1,61 @@
+"""The table of architectural variants (paper section 3.2, figure 2) and of operators.
+
+SD-VAE's 2D convolutions become causal 3D ones in some parts of the network. "Outer" means the
+two highest-resolution levels with the encoder's conv_in or the decoder's conv_out; "inner" means
+the two lowest-resolution levels, the middle blocks and the encoder's conv_out or the decoder's
+conv_in. To add a variant, add a row.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Which parts are 3D, and whether the network compresses time at all."""
+
+    encoder_outer: bool
+    encoder_inner: bool
+    decoder_inner: bool
+    decoder_outer: bool
+    compresses_time: bool = True  # two space-time resamplers each way: 4x in time
+
+
+IMAGE = 0  # the 2D image VAE (SD-VAE's architecture): a video is a batch of frames to it
+
+VARIANTS: dict[int, Variant] = {
+    IMAGE: Variant(
+        encoder_outer=False,
+        encoder_inner=False,
+        decoder_inner=False,
+        decoder_outer=False,
+        compresses_time=False,
+    ),
+    1: Variant(encoder_outer=True, encoder_inner=True, decoder_inner=True, decoder_outer=True),
+    2: Variant(encoder_outer=True, encoder_inner=False, decoder_inner=False, decoder_outer=True),
+    3: Variant(encoder_outer=False, encoder_inner=True, decoder_inner=True, decoder_outer=False),
+    4: Variant(encoder_outer=False, encoder_inner=True, decoder_inner=True, decoder_outer=True),
+}
+
+VIDEO_VARIANTS = [number for number, row in VARIANTS.items() if row.compresses_time]
+
+
+class Operators(Enum):
+    """The operators that decide causality."""
+
+    paper = "paper"  # the released model's: norms over the whole clip, trilinear upsampling
+    strict = "strict"  # ours: norms per frame, nearest upsampling; strictly causal
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorRow:
+    """What a choice of operators means for the layers."""
+
+    norm_per_frame: bool
+    trilinear: bool
+
+
+OPERATORS: dict[Operators, OperatorRow] = {
+    Operators.paper: OperatorRow(norm_per_frame=False, trilinear=True),
+    Operators.strict: OperatorRow(norm_per_frame=True, trilinear=False),
+}
