@@ -51,9 +51,10 @@ class Architecture:
         match = re.fullmatch(r"channels/([1-9]\d*)|([1-9]\d*)", spec)
         if match is None:
             raise UserError(f"norm_groups must be a number or 'channels/N', got {spec!r}")
-        groups = channels // int(match[1]) if match[1] else int(match[2])
-        if groups < 1 or channels % groups:
+        # "channels/N" is N channels a group, which gives channels / N groups.
+        divisor = int(match[1] or match[2])
+        if channels % divisor:
             raise UserError(
                 f"norm_groups={spec} does not divide the {channels} channels of width {self.width}"
             )
-        return groups
+        return channels // divisor if match[1] else divisor

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from odvae.model.mismatch import check_shapes
 from odvae.model.names import to_compvis_names
 from odvae.model.vae import ODVAE
+from odvae.model.variants import member
 
 
 class Initialisation(Enum):
@@ -42,7 +43,7 @@ def inflate(
     Raises:
         UserError: tensors are missing, left over or of another shape; all are listed.
     """
-    how = Initialisation(how)
+    how = member(Initialisation, how, field="init")
     if how is Initialisation.random:
         return _he_normal_(video_vae, generator)
     if image_state_dict is None:
@@ -51,7 +52,7 @@ def inflate(
     video = video_vae.state_dict()
     check_shapes(
         expected={name: _image_shape(tensor) for name, tensor in video.items()},
-        got={name: _image_shape(tensor) for name, tensor in image.items()},
+        got={name: tuple(tensor.shape) for name, tensor in image.items()},
         what=f"the image VAE for init={how.value}",
     )
     video_vae.load_state_dict(
@@ -99,7 +100,7 @@ def _inflated(source: Tensor, *, like: Tensor, how: Initialisation) -> Tensor:
 
 
 def _he_normal_(vae: ODVAE, generator: torch.Generator | None) -> ODVAE:
-    """Gaussian by fan-in for convolutions, zero biases, norms 1 and 0 (the paper gives no scale)."""
+    """Gaussian by fan-in, zero biases, norms 1 and 0 (the paper gives no scale)."""
     for module in vae.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)

@@ -1,7 +1,7 @@
 """Tensor names of the formats we read, mapped onto ours (SD-VAE's CompVis names).
 
 official   a causal convolution at path P stores ``P.conv.weight`` (5-D); ours stores ``P.weight``.
-diffusers  ``AutoencoderKL``; attention projections are linear layers, (C, C) instead of (C, C, 1, 1).
+diffusers  ``AutoencoderKL``; attention projections are linear, (C, C) instead of (C, C, 1, 1).
 """
 
 import re

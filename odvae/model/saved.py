@@ -22,7 +22,13 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, Tensor]) -> None:
-    """Write the folder beside its place, then move it there: a reader never sees half of it."""
+    """Write the folder beside its place, then move it there: a reader never sees half of it.
+
+    Raises:
+        UserError: something other than a model is there already; it is left alone.
+    """
+    path = path.absolute()
+    _check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -36,6 +42,15 @@ def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, T
         os.replace(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_replaceable(path: Path) -> None:
+    if path.is_dir():
+        others = sorted({file.name for file in path.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE})
+        if others:
+            raise UserError(f"{path}: not overwritten, it holds other files ({others[0]}, ...)")
+    elif path.exists():
+        raise UserError(f"{path}: not overwritten, it is a file; a model is saved as a folder")
 
 
 def read_folder(path: Path) -> tuple[Architecture, dict[str, Tensor]]:

@@ -10,7 +10,7 @@ from odvae.model.coders import Decoder, Encoder
 from odvae.model.layers import conv1x1
 from odvae.model.posterior import Posterior
 from odvae.model.saved import write_folder
-from odvae.model.variants import IMAGE, Operators
+from odvae.model.variants import IMAGE, Operators, member
 
 
 class ODVAE(nn.Module):
@@ -47,13 +47,18 @@ class ODVAE(nn.Module):
                 blocks=blocks,
                 latent_channels=latent_channels,
                 norm_groups=norm_groups,
-                operators=Operators(operators),
+                operators=member(Operators, operators, field="operators"),
             )
         )
 
     @classmethod
     def image(
-        cls, *, width: int = 128, blocks: int = 2, norm_groups: int | str = 32, latent_channels: int = 4
+        cls,
+        *,
+        width: int = 128,
+        latent_channels: int = 4,
+        blocks: int = 2,
+        norm_groups: int | str = 32,
     ) -> Self:
         """Build the 2D image VAE: SD-VAE's architecture, which takes a video frame by frame."""
         return cls(

@@ -8,6 +8,9 @@ conv_in. To add a variant, add a row.
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
+
+from odvae.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,18 @@ VARIANTS: dict[int, Variant] = {
 }
 
 VIDEO_VARIANTS = [number for number, row in VARIANTS.items() if row.compresses_time]
+
+
+_Choice = TypeVar("_Choice", bound=Enum)
+
+
+def member(choices: type[_Choice], value: _Choice | str, *, field: str) -> _Choice:
+    """The member of an enumeration by its value. Raises UserError, naming the field."""
+    try:
+        return choices(value)
+    except ValueError as error:
+        allowed = ", ".join(str(choice.value) for choice in choices)
+        raise UserError(f"{field} must be one of {allowed}, got {value!r}") from error
 
 
 class Operators(Enum):

@@ -1,0 +1,103 @@
+"""Names, colours and markers: the same thing looks the same in every figure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+# Okabe and Ito's palette, distinguishable with any colour vision.
+BLACK, GREY = "#000000", "#767676"
+ORANGE, SKY, GREEN = "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of one level; either alone tells the levels apart."""
+
+    colour: str
+    marker: str
+
+
+_LOOKS: Mapping[str, Mapping[str, Look]] = {
+    "variant": {
+        "1": Look(BLUE, "o"),
+        "2": Look(ORANGE, "s"),
+        "3": Look(GREEN, "^"),
+        "4": Look(VERMILION, "D"),
+    },
+    "init": {
+        "random": Look(BLACK, "X"),
+        "inflate": Look(ORANGE, "s"),
+        "center": Look(GREEN, "^"),
+        "tail": Look(BLUE, "o"),
+    },
+}
+_MORE = (Look(PURPLE, "v"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
+
+FACTORS = {"variant": "variant", "init": "initialisation"}
+
+_METRICS = {
+    "psnr_db": "PSNR (dB) ↑",
+    "ssim": "SSIM ↑",
+    "lpips_alex": "LPIPS, AlexNet ↓",
+    "lpips_vgg": "LPIPS, VGG ↓",
+    "lpips_squeeze": "LPIPS, SqueezeNet ↓",
+    "perceptual_untrained_squeeze": "untrained perceptual distance ↓",
+    "fvd": "FVD, I3D ↓",
+    "fvd_untrained_r3d18": "untrained Fréchet distance ↓",
+}
+
+REFERENCES = {
+    "image_vae": "image VAE, by frame",
+    "reference/linear_time_4x": "every 4th frame, interpolated",
+    "reference/bicubic_8x": "bicubic, 8x smaller",
+    "reference/mean_colour": "mean colour",
+}
+"""Levels to beat, by the prefix of their metrics."""
+
+
+def in_order(by: str, levels: Iterable[str]) -> list[str]:
+    """Levels in the order to show them: known ones first."""
+    known = list(_LOOKS[by])
+    return sorted(
+        levels, key=lambda level: (known.index(level) if level in known else len(known), level)
+    )
+
+
+def looks(by: str, levels: Iterable[str]) -> dict[str, Look]:
+    """Look of each level, in order."""
+    chosen = {}
+    more = iter(_MORE * (1 + len(list(levels := list(levels)))))
+    for level in in_order(by, levels):
+        chosen[level] = _LOOKS[by].get(level) or next(more)
+    return chosen
+
+
+def metric_label(metric: str) -> str:
+    """Axis label of a metric of the evaluation, with its unit and which way is better."""
+    return _METRICS.get(metric, metric.replace("_", " "))
+
+
+def is_frechet(metric: str) -> bool:
+    """Whether a metric is a distance between sets of clips."""
+    return metric.startswith("fvd")
+
+
+def evaluation_metrics(columns: Iterable[str]) -> list[str]:
+    """Names of the metrics of the evaluation among logged ones, PSNR first, set distances last."""
+    names = {name.removeprefix("eval/") for name in columns if name.startswith("eval/")}
+    names.discard("psnr_db_by_frame")
+    known = list(_METRICS)
+    return sorted(
+        names,
+        key=lambda name: (
+            is_frechet(name),
+            known.index(name) if name in known else len(known),
+            name,
+        ),
+    )
+
+
+def perceptual_metric(columns: Iterable[str]) -> str | None:
+    """The first perceptual metric among logged ones: AlexNet's LPIPS where there is a choice."""
+    names = [name for name in evaluation_metrics(columns) if not is_frechet(name)]
+    return next((name for name in names if name not in ("psnr_db", "ssim")), None)

@@ -1,0 +1,38 @@
+"""From values of several seeds to a mean and how sure it is."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+CONFIDENCE = 0.95
+LEAST_SEEDS = 3  # with two, Student's interval is thirteen times the standard error
+
+NOTE = "Points: seeds. Line: mean. Interval: 95 % of the mean (Student), from 3 seeds on."
+
+
+def summary(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Mean and its 95 % interval over the seeds, for each combination of the columns ``by``.
+
+    Args:
+        values: a row a seed, with the columns ``by`` and ``value``.
+        by: columns that say what a value belongs to.
+
+    Returns:
+        Columns ``by``, seeds, mean, low, high; low and high are NaN below three seeds.
+    """
+    groups = values.groupby(by, sort=False)["value"]
+    table = groups.agg(seeds="count", mean="mean", deviation="std").reset_index()
+    seeds = table["seeds"].to_numpy()
+    enough = seeds >= LEAST_SEEDS
+    quantile = t.ppf((1 + CONFIDENCE) / 2, np.where(enough, seeds - 1, 1))
+    half = np.where(enough, quantile * table.pop("deviation") / np.sqrt(seeds), np.nan)
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+
+
+def differences(values: pd.DataFrame, *, baseline: str) -> pd.DataFrame:
+    """Values (columns level, seed, value) less those of the baseline level with the same seed."""
+    base = values[values["level"] == baseline][["seed", "value"]]
+    paired = values.merge(base, on="seed", suffixes=("", "_of_baseline"))
+    return paired.assign(value=paired["value"] - paired["value_of_baseline"])[
+        ["level", "seed", "value"]
+    ]

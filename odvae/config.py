@@ -1,0 +1,133 @@
+"""The whole configuration of a run. Each section is defined beside the code that it configures."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from odvae.data import DataConfig
+from odvae.errors import UserError
+from odvae.inference import TilingConfig
+from odvae.metrics import MetricsConfig
+from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
+from odvae.training.config import LossConfig, TrainConfig
+from odvae.training.image_source import ImageVaeConfig
+
+# Fields that say where and how to work, not what comes out.
+_NOT_IDENTITY = ("output_dir", "rerun")
+
+
+class Task(Enum):
+    """What a run does."""
+
+    train = "train"  # initialise, check at step zero, train, evaluate
+    evaluate = "evaluate"  # evaluate a saved model
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """Sizes of the model; its variant and operators stand beside it."""
+
+    width: int = 16  # channels of level 0; 128 in the paper
+    blocks: int = 1  # residual blocks per encoder level; 2 in the paper
+    latent_channels: int = 4
+    norm_groups: int | str = 32  # a number, or channels/N
+
+
+@dataclass(kw_only=True)
+class InitConfig:
+    """How the weights start (paper section 3.4)."""
+
+    how: Initialisation = Initialisation.tail
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """Everything that can differ between two runs. Raises UserError, naming the field."""
+
+    preset: str = MISSING  # the name of the preset, for tables
+    task: Task = Task.train
+    variant: int = 4  # a row of the table of variants
+    operators: Operators = Operators.paper
+    seed: int = 0
+    checkpoint: str | None = None  # task=evaluate: a folder saved by odvae
+    rerun: bool = False  # run again although it is finished
+    output_dir: str = "outputs"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    init: InitConfig = field(default_factory=InitConfig)
+    image_vae: ImageVaeConfig = field(default_factory=ImageVaeConfig)
+    tiling: TilingConfig = field(default_factory=TilingConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    losses: LossConfig = field(default_factory=LossConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
+
+    def __post_init__(self) -> None:
+        if self.variant not in VIDEO_VARIANTS:
+            allowed = ", ".join(map(str, VIDEO_VARIANTS))
+            raise UserError(f"variant must be one of {allowed}, got {self.variant}")
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"seed must be at least 0 and below 2**31, got {self.seed}")
+        if self.task is Task.evaluate and self.checkpoint is None:
+            raise UserError("task=evaluate needs checkpoint=FOLDER, a model saved by odvae")
+        if self.task is Task.train and self.checkpoint is not None:
+            raise UserError(f"checkpoint={self.checkpoint} is read with task=evaluate only")
+        self.architecture()
+
+    def architecture(self) -> Architecture:
+        """The model that the fields describe."""
+        return Architecture(
+            variant=self.variant,
+            width=self.model.width,
+            blocks=self.model.blocks,
+            latent_channels=self.model.latent_channels,
+            norm_groups=self.model.norm_groups,
+            operators=self.operators,
+        )
+
+    def flat(self) -> dict[str, Any]:
+        """Every field by its dotted name, as typed on the command line."""
+        return _flat(_plain(asdict(self)))
+
+    def digest(self) -> str:
+        """Hash of the fields that determine the result."""
+        fields = {k: v for k, v in self.flat().items() if k not in _NOT_IDENTITY}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def register() -> None:
+    """Give Hydra the schema: a misspelt key or a wrong type then fails at composition."""
+    ConfigStore.instance().store(name="schema", node=RunConfig)
+
+
+def resolve(composed: DictConfig) -> RunConfig:
+    """Turn what Hydra composed into checked dataclasses. Raises UserError."""
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, RunConfig), "the schema is the root of the defaults list"
+    return config
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list():
+            return [_plain(item) for item in value]
+        case Enum():
+            return value.value
+        case _:
+            return value
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

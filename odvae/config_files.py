@@ -1,0 +1,34 @@
+"""Where the configuration files are: in the checkout, or inside the installed package."""
+
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def conf() -> Path:
+    """Hydra's folder."""
+    return _folder("conf")
+
+
+def experiments() -> Path:
+    """One folder a question."""
+    return _folder("experiments")
+
+
+def register_experiments() -> None:
+    """Let every experiments/NAME/experiment.yaml be used as ``+experiment=NAME``."""
+    for file in sorted(experiments().glob("*/experiment.yaml")):
+        ConfigStore.instance().store(
+            group="experiment",
+            name=file.parent.name,
+            node=OmegaConf.load(file),
+            package="_global_",
+        )
+
+
+def _folder(name: str) -> Path:
+    installed = _PACKAGE / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name

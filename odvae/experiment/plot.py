@@ -1,0 +1,43 @@
+"""The plot that a sweep leaves in the store: PSNR by variant and initialisation."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from matplotlib.figure import Figure
+
+from odvae.tracking import LoggedRun
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+
+
+def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
+    """Draw the PSNR of every run as a point, seeds side by side, their mean as a line."""
+    by_init: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if "eval/psnr_db" in run.metrics:
+            value = run.metrics["eval/psnr_db"]
+            by_init[run.tags.get("init", "?")][run.tags.get("variant", "?")].append(value)
+    variants = sorted({variant for rows in by_init.values() for variant in rows})
+    figure = Figure(figsize=(1.6 + 1.2 * max(len(variants), 2), 3.6), layout="constrained")
+    axis = figure.subplots()
+    for number, (init, rows) in enumerate(sorted(by_init.items())):
+        shift = 0.7 * ((number + 0.5) / len(by_init) - 0.5)
+        colour = COLOURS[number % len(COLOURS)]
+        for variant, values in rows.items():
+            x = variants.index(variant) + shift
+            axis.hlines(mean(values), x - 0.12, x + 0.12, color=colour, linewidth=2)
+            axis.plot([x] * len(values), values, "o", color=colour, alpha=0.7, markersize=5)
+        axis.plot([], [], "o", color=colour, label=init)
+    for name, label in {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}.items():
+        level = next((r.metrics[f"{name}/psnr_db"] for r in runs if f"{name}/psnr_db" in r.metrics), None)
+        if level is not None:
+            axis.axhline(level, color="0.5", linewidth=0.8, linestyle="--")
+            axis.text(len(variants) - 0.5, level, f" {label}", va="center", fontsize=8, color="0.35")
+    axis.set_xticks(range(len(variants)), [f"variant {variant}" for variant in variants])
+    axis.set_xlim(-0.5, len(variants) - 0.5)
+    axis.set_ylabel("PSNR on held-out clips (dB)")
+    axis.legend(title="init", frameon=False, fontsize=8)
+    figure.savefig(path, dpi=140)

@@ -1,0 +1,142 @@
+"""How far a run is: shown to the person at the terminal, or written to a file for the sweep."""
+
+import json
+import os
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+STATUS_FILE_VARIABLE = "ODVAE_STATUS_FILE"  # set by a sweep for each of its jobs
+PARENT_PID_VARIABLE = "ODVAE_PARENT_PID"
+_WRITE_EVERY_S = 0.3
+
+
+class Progress(Protocol):
+    """What a run tells about itself while it works."""
+
+    def stage(self, name: str, total: int) -> None:
+        """A new stage of so many parts begins."""
+
+    def done(self, parts: int) -> None:
+        """So many parts of the stage are done."""
+
+    def note(self, text: str) -> None:
+        """Something the person should read, once."""
+
+
+def bars(console: Console) -> Bars:
+    """Progress bars with a description, a count and the time left."""
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+class TerminalProgress:
+    """One bar, for the stage that runs now."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = bars(console)
+        self._task = self._bars.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def stage(self, name: str, total: int) -> None:
+        """Start the bar anew."""
+        self._bars.reset(self._task, description=name, total=total)
+
+    def done(self, parts: int) -> None:
+        """Move the bar."""
+        self._bars.update(self._task, completed=parts)
+
+    def note(self, text: str) -> None:
+        """Print above the bar."""
+        self._console.print(text, style="yellow", highlight=False)
+
+
+@dataclass
+class JobStatus:
+    """What a job of a sweep tells the sweep."""
+
+    stage: str = "starting"
+    done: int = 0
+    total: int | None = None
+    notes: list[str] = field(default_factory=list)
+    run_id: str | None = None  # in the store
+    already_finished: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The last status written; a fresh one before that."""
+        try:
+            return cls(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return cls()
+
+
+class StatusFile:
+    """Progress for the sweep that started this process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written_s = 0.0
+        self.status = JobStatus()
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage."""
+        self.status.stage, self.status.total, self.status.done = name, total, 0
+        self.write()
+
+    def done(self, parts: int) -> None:
+        """Count parts; the file follows a few times a second."""
+        self.status.done = parts
+        if time.monotonic() - self._written_s > _WRITE_EVERY_S:
+            self.write()
+
+    def note(self, text: str) -> None:
+        """Keep a line for the sweep to print."""
+        self.status.notes.append(text)
+        self.write()
+
+    def write(self) -> None:
+        """Replace the file in one go: the sweep reads while we write."""
+        self._written_s = time.monotonic()
+        part = self._path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self.status)))
+        os.replace(part, self._path)
+
+
+def end_with_parent() -> None:
+    """End this process when the sweep that started it is gone, however it went."""
+    parent = os.environ.get(PARENT_PID_VARIABLE)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()

@@ -1,0 +1,103 @@
+"""A sweep: its run in the store, its jobs, its table and its plot."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from odvae.config import RunConfig
+from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
+from odvae.experiment.plot import comparison_png
+from odvae.experiment.table import summarise
+from odvae.revision import git_commit
+from odvae.tracking import LoggedRun, RunLog, Status, Store
+
+
+class JobsFailed(Exception):
+    """Some jobs of a sweep failed; each has been reported."""
+
+
+def run_sweep(
+    configs: Sequence[RunConfig],
+    overrides: Sequence[Sequence[str]],
+    *,
+    name: str,
+    parallel: int | None,
+    console: Console,
+) -> None:
+    """Run every configuration, log the sweep as their parent, print the table.
+
+    Args:
+        overrides: the command line of each configuration.
+        name: what the person typed.
+        parallel: jobs at a time; None finds out.
+
+    Raises:
+        JobsFailed: after all the others have finished.
+    """
+    output = Path(configs[0].output_dir).expanduser().absolute()
+    store = Store.open(output)
+    log = _parent(store, configs, name)
+    status = Status.KILLED
+    try:
+        with tempfile.TemporaryDirectory(prefix="odvae-") as scratch:
+            jobs = [
+                LaunchedJob(
+                    name=" ".join(line) or "default",
+                    overrides=line,
+                    log=output / "logs" / log.run_id[:8] / f"{index}.log",
+                    status_file=Path(scratch) / f"{index}.json",
+                )
+                for index, line in enumerate(overrides)
+            ]
+            at_a_time = parallel or parallel_jobs(len(jobs))
+            launch(jobs, parallel=at_a_time, parent_id=log.run_id, console=console)
+        failed = [job for job in jobs if job.returncode != 0]
+        status = Status.FAILED if failed else Status.FINISHED
+        _report(store, log, jobs, output, console)
+    finally:
+        log.finish(status)
+    if failed:
+        raise JobsFailed(f"{len(failed)} of {len(jobs)} jobs failed")
+
+
+def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
+    """The run of this sweep: the one of an earlier try of the same sweep, or a new one."""
+    digests = " ".join(sorted(config.digest() for config in configs))
+    key = hashlib.sha256(digests.encode()).hexdigest()
+    found = store.find({"odvae.key": key, "odvae.kind": "sweep"})
+    if found:
+        return store.resume(found[0].run_id)
+    tags = {"odvae.kind": "sweep", "odvae.key": key, "git_commit": git_commit() or "none"}
+    return store.create(name, tags=tags, parent_id=None)
+
+
+def _report(
+    store: Store, log: RunLog, jobs: Sequence[LaunchedJob], output: Path, console: Console
+) -> None:
+    for note in dict.fromkeys(note for job in jobs for note in job.status.notes):
+        console.print(note, style="yellow", highlight=False)
+    runs = [store.get(job.status.run_id) for job in jobs if job.status.run_id is not None]
+    if not runs:
+        return
+    summary = summarise(runs)
+    summary.print(console)
+    log.text(summary.csv(), "summary.csv")
+    _log_plot(runs, log)
+    where(output, console)
+
+
+def _log_plot(runs: Sequence[LoggedRun], log: RunLog) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "comparison.png"
+        comparison_png(runs, file)
+        log.file(file, None)
+
+
+def where(output: Path, console: Console) -> None:
+    """Tell where results are and how to see them."""
+    console.print(f"Results: {os.path.relpath(output)} (runs/, mlflow.db)", highlight=False)
+    console.print("See them in MLflow's page: make ui; draw them: make figures", highlight=False)

@@ -1,0 +1,110 @@
+"""The summary of runs: one row each, above the references that say what a number is worth."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from odvae.metrics import REFERENCES
+from odvae.tracking import LoggedRun
+
+_FIXED_SCORES = ("psnr_db", "ssim")
+_COSTS = {
+    "encode_clips_per_s": "encode clips/s",
+    "decode_clips_per_s": "decode clips/s",
+    "peak_memory_mb": "peak MB",
+    "wall_s": "wall s",
+}
+_MIN_WIDTH = 112  # columns of a terminal that the table needs; a narrower one wraps its lines
+_TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Columns and rows of text; empty where a number was not computed."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+    def csv(self) -> str:
+        """As comma-separated values."""
+        text = io.StringIO()
+        csv.writer(text).writerows([self.columns, *self.rows])
+        return text.getvalue()
+
+    def print(self, console: Console) -> None:
+        """As a table."""
+        table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for index, column in enumerate(self.columns):
+            title = re.sub("[_ ]", "\n", column) if index else column  # narrow, still the full name
+            table.add_column(title, justify="right" if index else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        wide = Console(file=console.file, width=max(console.width, _MIN_WIDTH))
+        wide.print(table)
+
+
+def summarise(runs: Sequence[LoggedRun]) -> Summary:
+    """A row per run, then a row for the image VAE and for each reference of the same clips."""
+    scores = _score_names(runs)
+    head = ["run", "init", "seed", "parameters M", "PSNR dB at step 0"]
+    titles = [_TITLES.get(name, name) for name in scores]
+    rows = [_run_row(run, scores) for run in runs]
+    rows += _reference_rows(runs, scores, blank=len(_COSTS))
+    return Summary([*head, *titles, *_COSTS.values()], rows)
+
+
+def _run_row(run: LoggedRun, scores: list[str]) -> list[str]:
+    status = "" if run.status == "FINISHED" else f" ({run.status.lower()})"
+    return [
+        f"variant {run.tags.get('variant', '?')}{status}",
+        run.tags.get("init", ""),
+        run.tags.get("seed", ""),
+        _number(run.metrics.get("cost/parameters_millions"), digits=2),
+        _number(run.metrics.get("zero_step/psnr_db"), digits=2),
+        *(_score(run.metrics.get(f"eval/{name}"), name) for name in scores),
+        *(_number(run.metrics.get(f"cost/{name}"), digits=_cost_digits(name)) for name in _COSTS),
+    ]
+
+
+def _reference_rows(runs: Sequence[LoggedRun], scores: list[str], *, blank: int) -> list[list[str]]:
+    labels = {"image_vae": "image VAE"}
+    labels |= {f"reference/{name}": name.replace("_", " ") for name in REFERENCES}
+    rows = []
+    for prefix, label in labels.items():
+        # Every run of a sweep has the same clips; random initialisation knows no image VAE.
+        run = next((r for r in runs if f"{prefix}/psnr_db" in r.metrics), None)
+        if run is not None:
+            values = [_score(run.metrics.get(f"{prefix}/{name}"), name) for name in scores]
+            rows.append([label, "", "", "", "", *values, *[""] * blank])
+    return rows
+
+
+def _score_names(runs: Sequence[LoggedRun]) -> list[str]:
+    found = {
+        key.removeprefix("eval/")
+        for run in runs
+        for key in run.metrics
+        if key.startswith("eval/") and not key.endswith("_by_frame")
+    }
+    return [*_FIXED_SCORES, *sorted(found - set(_FIXED_SCORES))]
+
+
+def _cost_digits(name: str) -> int:
+    return 2 if name.endswith("per_s") else 0
+
+
+def _score(value: float | None, name: str) -> str:
+    return _number(value, digits=2 if name == "psnr_db" else 4)
+
+
+def _number(value: float | None, *, digits: int) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" if math.isfinite(value) else str(value)

@@ -1,0 +1,61 @@
+"""Reconstructions that need no model: what a number must beat to mean anything.
+
+Every function takes pixels (B, C, T, H, W) in [-1, 1] and returns the same shape and range.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from odvae.errors import UserError
+
+SPATIAL_STRIDE = 8  # of the method, c_s
+TEMPORAL_STRIDE = 4  # of the method, c_t
+
+
+def mean_colour(clip: Tensor) -> Tensor:
+    """Paint every frame of a clip (B, C, T, H, W) with its own mean colour."""
+    return clip.mean(dim=(3, 4), keepdim=True).expand_as(clip).contiguous()
+
+
+def bicubic_8x(clip: Tensor) -> Tensor:
+    """Shrink every frame of a clip (B, C, T, H, W) 8 times (antialiased), then enlarge it again.
+
+    Raises:
+        UserError: height or width is not a multiple of 8.
+    """
+    batch, channels, frames, height, width = clip.shape
+    if height % SPATIAL_STRIDE or width % SPATIAL_STRIDE:
+        raise UserError(f"bicubic_8x needs multiples of 8 px, got {height}x{width}")
+    images = clip.transpose(1, 2).flatten(0, 1)  # (B*T, C, H, W)
+    small_size = (height // SPATIAL_STRIDE, width // SPATIAL_STRIDE)
+    small = F.interpolate(images, size=small_size, mode="bicubic", antialias=True)
+    large = F.interpolate(small, size=(height, width), mode="bicubic").clamp(-1, 1)
+    return large.view(batch, frames, channels, height, width).transpose(1, 2).contiguous()
+
+
+def linear_time_4x(clip: Tensor) -> Tensor:
+    """Keep frames 0, 4, 8, ... of a clip (B, C, T, H, W), draw the others on lines between them.
+
+    Raises:
+        UserError: T is not 4k + 1.
+    """
+    frames = clip.shape[2]
+    if frames % TEMPORAL_STRIDE != 1:
+        raise UserError(f"linear_time_4x needs 4k + 1 frames, got {frames}")
+    keys = clip[:, :, ::TEMPORAL_STRIDE]  # (B, C, k + 1, H, W)
+    before, after = keys[:, :, :-1, None], keys[:, :, 1:, None]  # (B, C, k, 1, H, W)
+    steps = torch.arange(TEMPORAL_STRIDE, dtype=clip.dtype, device=clip.device)
+    weight = (steps / TEMPORAL_STRIDE).view(-1, 1, 1)
+    between = (before + weight * (after - before)).flatten(2, 3)  # (B, C, 4k, H, W)
+    return torch.cat([between, keys[:, :, -1:]], dim=2)
+
+
+REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean_colour": mean_colour,
+    "bicubic_8x": bicubic_8x,
+    "linear_time_4x": linear_time_4x,
+}
+"""Reference reconstructions by the name they are reported under."""

@@ -1,0 +1,11 @@
+"""What experiments record and how it is read back: the one place that knows MLflow.
+
+Runs go to an sqlite database in the output folder, or to the server that ``MLFLOW_TRACKING_URI``
+names. MLflow is imported on first use, since that takes seconds; its fluent, process-wide interface
+is never used, so several runs in one process cannot write into each other.
+"""
+
+from odvae.tracking.run_log import RunLog, Status
+from odvae.tracking.store import EXPERIMENT, LoggedRun, Store
+
+__all__ = ["EXPERIMENT", "LoggedRun", "RunLog", "Status", "Store"]

@@ -1,0 +1,1 @@
+"""Losses, the one training loop, and what is trained with it."""
