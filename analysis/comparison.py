@@ -2,29 +2,43 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import page, seeds
 from analysis.looks import FACTORS, GREY, evaluation_metrics, looks, metric_label
+from analysis.runs import NoRuns
 from analysis.selection import Selection
 
 BASELINES = {"variant": "4", "init": "tail"}
 """What the paper chose; differences in the table are from these."""
 
 
-@mpl.rc_context(page.STYLE)
+_COLUMNS = 2
+_OFFSET = 0.1  # of the seeds to the left, of the mean to the right
+
+
+@style.context(page.STYLE)
 def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
-    """One panel a metric, one column a level. The table adds differences paired by seed."""
-    metrics = [m for m in evaluation_metrics(selection.runs.table) if len(_last(selection, m))]
-    figure = Figure(figsize=(page.WIDTH_IN, 2.5), layout="constrained")
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    for axes, metric in zip(panels, metrics, strict=True):
+    """One panel a metric, one column a level. The table adds differences paired by seed.
+
+    Raises NoRuns when all results are NaN.
+    """
+    metrics = evaluation_metrics(selection.metrics)
+    if not metrics:
+        raise NoRuns("no chosen run has a finite result; start over with rerun=true")
+    rows = -(-len(metrics) // _COLUMNS)
+    figure = Figure(figsize=(page.WIDTH_IN, 2.3 * rows), layout="constrained")
+    panels = figure.subplots(rows, _COLUMNS, squeeze=False).flat
+    for axes, metric in zip(panels, metrics, strict=False):
         _panel(axes, selection, metric)
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
     title = f"Reconstruction after training, by {FACTORS[selection.by]}"
-    page.heading(figure, title, selection, note=f"{seeds.NOTE} Thin lines join equal seeds.")
+    page.heading(figure, title, selection, note=f"{seeds.NOTE} Thin lines join runs of one seed.")
     table = pd.concat([comparison_table(selection, metric) for metric in metrics])
     return page.save(figure, table, name=name, folder=folder)
 
@@ -50,20 +64,16 @@ def _last(selection: Selection, metric: str) -> pd.DataFrame:
 def _panel(axes: Axes, selection: Selection, metric: str) -> None:
     values = _last(selection, metric)
     levels = selection.levels
-    place = {level: x for x, level in enumerate(levels)}
-    for _, same_seed in values.groupby("seed"):
-        joined = same_seed.assign(x=same_seed["level"].map(place)).sort_values("x")
-        axes.plot(joined["x"], joined["value"], color=GREY, linewidth=0.5, alpha=0.45, zorder=2)
-    means = seeds.summary(values, ["level"]).set_index("level")
+    values["x"] = values["level"].map(levels.index) - _OFFSET
+    for _, same_seed in values.sort_values("x").groupby("seed"):
+        axes.plot(same_seed["x"], same_seed["value"], color=GREY, linewidth=0.5, alpha=0.5)
+    means = seeds.summary(values, ["level"])
     for level, look in looks(selection.by, levels).items():
-        points = values.loc[values["level"] == level, "value"]
-        if points.empty:
-            continue
-        x = place[level]
-        axes.scatter([x] * len(points), points, s=9, color=look.colour, alpha=0.55, linewidth=0)
-        mean, low, high = (float(means.at[level, c]) for c in ("mean", "low", "high"))
-        axes.vlines(x, low, high, color=look.colour, linewidth=1.6, zorder=3)
-        axes.hlines(mean, x - 0.28, x + 0.28, color=look.colour, linewidth=1.8, zorder=3)
+        points, mean = values[values["level"] == level], means[means["level"] == level]
+        axes.scatter(points["x"], points["value"], s=8, color=look.colour, linewidth=0, zorder=3)
+        x = np.full(len(mean), levels.index(level) + _OFFSET)
+        axes.vlines(x, mean["low"], mean["high"], color=look.colour, linewidth=1.4)
+        axes.plot(x, mean["mean"], look.marker, color=look.colour, markersize=5)
     axes.set_xticks(range(len(levels)), levels)
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.grid(visible=False, axis="x")

@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis import page, seeds
-from analysis.looks import FACTORS, looks, metric_label, perceptual_metric
+from analysis.looks import FACTORS, level_label, looks, metric_label, perceptual_metric
 from analysis.selection import Selection
 
 
-@mpl.rc_context(page.STYLE)
+@style.context(page.STYLE)
 def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     """PSNR and the perceptual metric, if any was logged, a line for each level."""
-    perceptual = perceptual_metric(selection.runs.table)
+    perceptual = perceptual_metric(selection.metrics)
     histories = {
         metric: selection.history(f"eval/{metric}")
         for metric in ("psnr_db", perceptual)
@@ -28,7 +28,7 @@ def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
         axes.set_xlabel("training steps")
         axes.set_title(metric_label(metric), loc="left")
         page.reference_lines(axes, selection, metric)
-    page.legend(figure, panels[0], title=FACTORS[selection.by])
+    page.legend(figure, panels[0])
     title = f"Learning curves, by {FACTORS[selection.by]}"
     page.heading(figure, title, selection, note=f"{seeds.NOTE} Step 0: before any training.")
     tables = [
@@ -44,10 +44,11 @@ def lines(axes: Axes, selection: Selection, values: pd.DataFrame) -> None:
     for level, look in looks(selection.by, selection.levels).items():
         points = values[values["level"] == level]
         mean = means[means["level"] == level]
+        label = level_label(selection.by, level)
         axes.scatter(
-            points["step"], points["value"], s=7, color=look.colour, alpha=0.35, linewidth=0
+            points["step"], points["value"], s=5, color=look.colour, alpha=0.6, linewidth=0
         )
         axes.fill_between(
-            mean["step"], mean["low"], mean["high"], color=look.colour, alpha=0.18, linewidth=0
+            mean["step"], mean["low"], mean["high"], color=look.colour, alpha=0.14, linewidth=0
         )
-        axes.plot(mean["step"], mean["mean"], color=look.colour, marker=look.marker, label=level)
+        axes.plot(mean["step"], mean["mean"], color=look.colour, marker=look.marker, label=label)

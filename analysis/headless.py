@@ -68,6 +68,7 @@ def _kernel_spec() -> dict[str, object]:
             "ipykernel_launcher",
             "-f",
             "{connection_file}",
+            "--log-level=CRITICAL",  # it reports its own start and end as warnings and errors
         ],
         "display_name": "The running interpreter",
         "language": "python",

@@ -25,13 +25,13 @@ _LOOKS: Mapping[str, Mapping[str, Look]] = {
         "4": Look(VERMILION, "D"),
     },
     "init": {
-        "random": Look(BLACK, "X"),
+        "random": Look(BLACK, "v"),
         "inflate": Look(ORANGE, "s"),
         "center": Look(GREEN, "^"),
         "tail": Look(BLUE, "o"),
     },
 }
-_MORE = (Look(PURPLE, "v"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
+_MORE = (Look(PURPLE, "<"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
 
 FACTORS = {"variant": "variant", "init": "initialisation"}
 
@@ -41,15 +41,15 @@ _METRICS = {
     "lpips_alex": "LPIPS, AlexNet ↓",
     "lpips_vgg": "LPIPS, VGG ↓",
     "lpips_squeeze": "LPIPS, SqueezeNet ↓",
-    "perceptual_untrained_squeeze": "untrained perceptual distance ↓",
+    "perceptual_untrained_squeeze": "perceptual distance, untrained net ↓",
     "fvd": "FVD, I3D ↓",
-    "fvd_untrained_r3d18": "untrained Fréchet distance ↓",
+    "fvd_untrained_r3d18": "Fréchet distance, untrained net ↓",
 }
 
 REFERENCES = {
-    "image_vae": "image VAE, by frame",
-    "reference/linear_time_4x": "every 4th frame, interpolated",
-    "reference/bicubic_8x": "bicubic, 8x smaller",
+    "image_vae": "image VAE",
+    "reference/linear_time_4x": "1 of 4 frames, linear",
+    "reference/bicubic_8x": "bicubic, 8x",
     "reference/mean_colour": "mean colour",
 }
 """Levels to beat, by the prefix of their metrics."""
@@ -70,6 +70,11 @@ def looks(by: str, levels: Iterable[str]) -> dict[str, Look]:
     for level in in_order(by, levels):
         chosen[level] = _LOOKS[by].get(level) or next(more)
     return chosen
+
+
+def level_label(by: str, level: str) -> str:
+    """Name of a level where nothing else says what it is a level of."""
+    return f"variant {level}" if by == "variant" else level
 
 
 def metric_label(metric: str) -> str:

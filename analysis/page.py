@@ -10,57 +10,47 @@ from matplotlib.figure import Figure
 from analysis.looks import FACTORS, GREY, REFERENCES
 from analysis.selection import Selection
 
-STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4,
-    "pdf.fonttype": 42,  # text stays text
-    "savefig.dpi": 200,
-}
+STYLE = Path(__file__).with_name("paper.mplstyle")
 WIDTH_IN = 7.0  # a page's text
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _SMALL_PT = 7
 _LINE_IN = 0.135  # of that size
 _CHARS_PER_IN = 20  # of that size
+
+_LEGEND_IN = 0.24
+_REACH = 0.3  # how far beyond the data a reference may lie, of their range
+_LABEL_HEIGHT = 0.07  # of a panel
 
 
 def heading(figure: Figure, title: str, selection: Selection, *, note: str) -> None:
     """Write the title and what the runs share above the panels, how to read them below."""
     width, height = figure.get_size_inches()
     shared = textwrap.wrap(describe(selection), int(width * _CHARS_PER_IN))
+    broken = len(selection.runs.table) - len(selection.last("eval/psnr_db"))
+    if broken:
+        note += f" Left out for lack of a finite result: {broken} of {len(selection.runs.table)}."
     below = textwrap.wrap(note, int(width * _CHARS_PER_IN))
-    small = {"fontsize": _SMALL_PT, "color": GREY, "linespacing": 1.25}
-    figure.text(0.005, 1 + 0.06 / height, "\n".join(shared), va="bottom", **small)
     above = 1 + (0.12 + _LINE_IN * len(shared)) / height
     figure.text(0.005, above, title, va="bottom", fontsize=10, fontweight="bold")
-    figure.text(0.005, -0.06 / height, "\n".join(below), va="top", **small)
+    for text, y, va in ((shared, 1 + 0.06 / height, "bottom"), (below, -0.06 / height, "top")):
+        figure.text(0.005, y, "\n".join(text), va=va, fontsize=_SMALL_PT, color=GREY)
 
 
-def legend(figure: Figure, axes: Axes, *, title: str) -> None:
-    """Name the lines of a panel once for all panels, on their right."""
+def legend(figure: Figure, axes: Axes) -> None:
+    """Name the lines of a panel once for all panels, above them."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, title=title, loc="outside right upper")
+    room = _LEGEND_IN / figure.get_figheight()
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - room))
+    # Without an anchor it would move up once the heading enlarges the picture that is saved.
+    figure.legend(handles, labels, loc="upper left", ncols=len(labels), bbox_to_anchor=(0, 0, 1, 1))
 
 
 def describe(selection: Selection) -> str:
     """What the runs of a figure share, in words."""
     shared = selection.setting
     held = "init" if selection.by == "variant" else "variant"
+    size_px = shared["data.size_px"]
     parts = [
         f"preset {shared['preset']}",
         f"data {shared['data']}",
@@ -70,28 +60,39 @@ def describe(selection: Selection) -> str:
         f"tiling {shared['tiling']}",
         f"width {shared['model.width']}",
         f"{shared['train.steps']} steps",
-        f"clips {shared['data.clip_frames']}x{shared['data.size_px']}x{shared['data.size_px']}",
+        f"clips {shared['data.clip_frames']}x{size_px}x{size_px}",
         f"protocol {shared['protocol']}",
+        _seeds(selection),
     ]
-    return ", ".join(parts)
+    return ", ".join(part.replace(" ", _NO_BREAK) for part in parts)
+
+
+def _seeds(selection: Selection) -> str:
+    counts = selection.runs.table.groupby(selection.by).size()
+    few, many = counts.min(), counts.max()
+    count = f"{few}" if few == many else f"{few} to {many}"
+    return f"{count} seed{'s' if many > 1 else ''}"
 
 
 def reference_lines(axes: Axes, selection: Selection, metric: str) -> None:
-    """Draw the levels to beat that lie within reach of the data, named at the right edge."""
+    """Draw the levels to beat that lie near the data, named on the right of the panel."""
     low, high = axes.get_ylim()
-    reach = 0.5 * (high - low)
+    reach = _REACH * (high - low)
     levels = {name: selection.level_of(f"{prefix}/{metric}") for prefix, name in REFERENCES.items()}
     near = {name: y for name, y in levels.items() if low - reach <= y <= high + reach}
-    for name, y in near.items():
+    for y in near.values():
         axes.axhline(y, color=GREY, linewidth=0.7, linestyle=(0, (4, 2)), zorder=1)
+    low, high = axes.get_ylim()
+    place = -1.0
+    for name, y in sorted(near.items(), key=lambda item: item[1]):
+        place = max(place + _LABEL_HEIGHT, (y - low) / (high - low))  # names never overlap
         axes.annotate(
             name,
-            (1, y),
-            xycoords=("axes fraction", "data"),
-            xytext=(0, 1.5),
+            (1, place),
+            xycoords="axes fraction",
+            xytext=(2, 0),
             textcoords="offset points",
-            ha="right",
-            va="bottom",
+            va="center",
             fontsize=6.5,
             color=GREY,
         )

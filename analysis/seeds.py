@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 LEAST_SEEDS = 3  # with two, Student's interval is thirteen times the standard error
 
-NOTE = "Points: seeds. Line: mean. Interval: 95 % of the mean (Student), from 3 seeds on."
+NOTE = "Small points: seeds. Large: mean, with its 95 % interval (Student) from 3 seeds on."
 
 
 def summary(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def summary(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     table = groups.agg(seeds="count", mean="mean", deviation="std").reset_index()
     seeds = table["seeds"].to_numpy()
     enough = seeds >= LEAST_SEEDS
-    quantile = t.ppf((1 + CONFIDENCE) / 2, np.where(enough, seeds - 1, 1))
+    quantile = stdtrit(np.where(enough, seeds - 1, 1), (1 + CONFIDENCE) / 2)
     half = np.where(enough, quantile * table.pop("deviation") / np.sqrt(seeds), np.nan)
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 

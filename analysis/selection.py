@@ -16,8 +16,8 @@ SETTING = ("preset", "data", "operators", "tiling", "image_vae", "protocol", *PA
 """What must be the same: numbers from different protocols or presets do not compare."""
 
 COMMANDS: dict[Factor, str] = {
-    "variant": "python -m odvae.run -m variant=1,2,3,4 seed=0,1,2",
-    "init": "python -m odvae.run -m init=random,inflate,center,tail seed=0,1,2",
+    "variant": "python -m odvae.run -m +experiment=variants",
+    "init": "python -m odvae.run -m +experiment=inits",
 }
 
 
@@ -33,6 +33,12 @@ class Selection:
     def levels(self) -> list[str]:
         """What is compared, in the order to show it."""
         return in_order(self.by, set(self.runs.table[self.by]))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that any of these runs logged."""
+        names = self.runs.table.dropna(axis="columns", how="all").columns
+        return [str(name) for name in names if "/" in str(name)]
 
     def last(self, metric: str) -> pd.DataFrame:
         """Last values of a metric: columns level, seed, value; runs without one are left out."""

@@ -1,14 +1,17 @@
-"""Hydra's plugin for ``hydra/launcher=local``: check every job, then hand all to odvae."""
+"""Hydra's plugin for ``hydra/launcher=local``: compose the jobs of a sweep, and run none of them.
+
+The command does that once Hydra has returned, when it has checked them all.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
-from rich.console import Console
 
 
 @dataclass
@@ -24,7 +27,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLau
 
 
 class LocalLauncher(Launcher):
-    """Starts the jobs of a sweep."""
+    """Hands every job of a sweep to the task function."""
 
     def __init__(self, parallel: int | None) -> None:
         self.parallel = parallel
@@ -34,30 +37,20 @@ class LocalLauncher(Launcher):
     ) -> None:
         """Called by Hydra before ``launch``."""
         self.hydra_context = hydra_context
+        self.task_function = task_function
         self.config = config
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Compose and check all jobs, so that none starts if one cannot, then run them."""
-        # Hydra imports every plugin at each start; odvae's parts are heavy and needed only here.
-        from odvae.config import resolve
-        from odvae.experiment.sweep import run_sweep
-
+        """Compose every job; the task function finds Hydra's part of it in ``HydraConfig``."""
         loader = self.hydra_context.config_loader
-        configs = []
         for overrides in job_overrides:
             composed = loader.load_sweep_config(self.config, list(overrides))
+            HydraConfig.instance().set_config(composed)
             with read_write(composed), open_dict(composed):
                 del composed["hydra"]
-            configs.append(resolve(composed))
-        run_sweep(
-            configs,
-            job_overrides,
-            name=" ".join(self.config.hydra.overrides.task) or "default",
-            parallel=self.parallel,
-            console=Console(),
-        )
+            self.task_function(composed)
         done = JobReturn(status=JobStatus.COMPLETED)
         done.return_value = None
         return [done for _ in job_overrides]

@@ -1,7 +1,9 @@
 """The whole configuration of a run. Each section is defined beside the code that it configures."""
 
+import difflib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -106,9 +108,37 @@ def register() -> None:
 
 def resolve(composed: DictConfig) -> RunConfig:
     """Turn what Hydra composed into checked dataclasses. Raises UserError."""
+    wanted, got = set(field_names()), set(_names(composed))
+    for name in sorted(got - wanted):  # added with +; OmegaConf would drop it without a word
+        raise UserError(unknown_field(name))
+    for name in sorted(wanted - got):  # deleted with ~
+        raise UserError(f"{name} cannot be taken out of a run")
     config = OmegaConf.to_object(composed)
     assert isinstance(config, RunConfig), "the schema is the root of the defaults list"
     return config
+
+
+def field_names() -> list[str]:
+    """Every field by its dotted name."""
+    return list(_names(OmegaConf.structured(RunConfig)))
+
+
+def unknown_field(name: str) -> str:
+    """The message for a name that is no field, with the fields that may have been meant."""
+    fields = field_names()
+    near = [field for field in fields if field.rpartition(".")[2] == name]
+    near = near or difflib.get_close_matches(name, fields, n=3, cutoff=0.75)
+    hint = f"did you mean {' or '.join(near)}?" if near else "--help lists all fields"
+    return f"{name} is no field of a run; {hint}"
+
+
+def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in map(str, node):
+        child = node._get_node(key)
+        if isinstance(child, DictConfig) and not child._is_none():
+            yield from _names(child, f"{prefix}{key}.")
+        else:
+            yield prefix + key
 
 
 def _plain(value: Any) -> Any:

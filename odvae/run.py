@@ -1,4 +1,4 @@
-"""The command: compose the configuration, track, dispatch.
+"""The command: compose the configuration, then run it, or the sweep it asks for.
 
 python -m odvae.run variant=4 init=tail
 python -m odvae.run -m variant=1,2,3,4 init=tail seed=0,1,2
@@ -6,17 +6,21 @@ python -m odvae.run -m variant=1,2,3,4 init=tail seed=0,1,2
 
 import os
 import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from odvae import config_files
-from odvae.config import register, resolve
+from odvae.config import RunConfig, register, resolve
 from odvae.config_errors import explain
 from odvae.errors import UserError
 from odvae.experiment import pipeline
@@ -27,27 +31,96 @@ from odvae.experiment.progress import (
     TerminalProgress,
     end_with_parent,
 )
-from odvae.experiment.sweep import JobsFailed, where
+from odvae.experiment.sweep import JobsFailed, run_sweep, where
 from odvae.experiment.table import summarise
 from odvae.tracking import Store
 
-_DEBUG_VARIABLE = "HYDRA_FULL_ERROR"  # Hydra's own: stack traces instead of single lines
+_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 
 
-@hydra.main(version_base="1.3", config_path=str(config_files.conf()), config_name="run")
-def _compose_and_run(composed: DictConfig) -> None:
-    config = resolve(composed)
-    name = " ".join(HydraConfig.get().overrides.task) or "default"
+@dataclass(frozen=True)
+class _Composed:
+    """One job of the command line."""
+
+    config: DictConfig
+    overrides: list[str]
+    in_sweep: bool
+    parallel: int | None  # jobs at a time; None finds out
+
+
+def main() -> int:
+    """Run the command line; returns the exit code: 2 for a user's mistake, 1 for failed jobs."""
+    end_with_parent()
+    register()
+    config_files.register_experiments()
+    try:
+        jobs = _compose()
+        if jobs:  # none after --help and the like
+            _run(jobs)
+    except JobsFailed as failed:
+        print(f"odvae: {failed}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("odvae: interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
+            raise
+        print(f"odvae: {explain(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _compose() -> list[_Composed]:
+    """Let Hydra read the command line. Nothing runs in here: Hydra reports errors its own way."""
+    jobs: list[_Composed] = []
+
+    @hydra.main(version_base="1.3", config_path=str(config_files.conf()), config_name="run")
+    def keep(config: DictConfig) -> None:
+        settings = HydraConfig.get()
+        jobs.append(
+            _Composed(
+                config,
+                overrides=list(settings.overrides.task),
+                in_sweep=settings.mode is RunMode.MULTIRUN,
+                parallel=settings.launcher.get("parallel"),
+            )
+        )
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and we say it in one line
+    with tempfile.TemporaryDirectory(prefix="odvae-") as scratch:
+        os.environ["ODVAE_SCRATCH"] = scratch
+        try:
+            keep()
+        except ValueError as error:  # init=3 and other numbers where a name belongs
+            raise UserError(str(error)) from error
+    return jobs
+
+
+def _run(jobs: Sequence[_Composed]) -> None:
+    configs = [resolve(job.config) for job in jobs]  # all are checked before any starts
+    typed = (a for a in sys.argv[1:] if "=" in a and not a.startswith(("-", "hydra")))
+    name = " ".join(typed) or "default"
     status_file = os.environ.get(STATUS_FILE_VARIABLE)
-    if status_file is not None:
-        status = StatusFile(Path(status_file))
-        parent_id = os.environ.get(PARENT_RUN_VARIABLE)
-        outcome = pipeline.run(config, name=name, parent_id=parent_id, progress=status)
-        status.status.run_id = outcome.run_id
-        status.status.already_finished = outcome.already_finished
-        status.write()
-        return
-    console = Console()
+    if jobs[0].in_sweep:
+        overrides = [job.overrides for job in jobs]
+        parallel = jobs[0].parallel
+        run_sweep(configs, overrides, name=name, parallel=parallel, console=Console())
+    elif status_file is not None:
+        _run_for_sweep(configs[0], name, StatusFile(Path(status_file)))
+    else:
+        _run_at_terminal(configs[0], name, Console())
+
+
+def _run_for_sweep(config: RunConfig, name: str, status: StatusFile) -> None:
+    parent_id = os.environ.get(PARENT_RUN_VARIABLE)
+    outcome = pipeline.run(config, name=name, parent_id=parent_id, progress=status)
+    status.status.run_id = outcome.run_id
+    status.status.already_finished = outcome.already_finished
+    status.write()
+
+
+def _run_at_terminal(config: RunConfig, name: str, console: Console) -> None:
     with TerminalProgress(console) as bar:
         outcome = pipeline.run(config, name=name, parent_id=None, progress=bar)
     if outcome.already_finished:
@@ -56,29 +129,6 @@ def _compose_and_run(composed: DictConfig) -> None:
     summarise([Store.open(output).get(outcome.run_id)]).print(console)
     console.print(f"This run: {os.path.relpath(outcome.folder)}", highlight=False)
     where(output, console)
-
-
-def main() -> int:
-    """Run the command line; returns the exit code: 2 for a user's mistake, 1 for failed jobs."""
-    end_with_parent()
-    register()
-    config_files.register_experiments()
-    debug = os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0")
-    os.environ[_DEBUG_VARIABLE] = "1"  # Hydra then raises, and we say it in one line
-    try:
-        _compose_and_run()
-    except JobsFailed as failed:
-        print(f"odvae: {failed}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("odvae: interrupted; the same command resumes", file=sys.stderr)
-        return 130
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if debug:
-            raise
-        print(f"odvae: {explain(error)}", file=sys.stderr)
-        return 2
-    return 0
 
 
 if __name__ == "__main__":

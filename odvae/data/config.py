@@ -39,7 +39,7 @@ class DataConfig:
     short_side_px: int = 80  # every video is resized to this short side before the crop
     frame_stride: int = 1  # a clip takes every n-th frame
     heldout_fraction: float = 0.3  # of a video's time, or of the files of a folder
-    eval_clips: int = 24  # clips of the evaluation manifest
+    eval_clips: int = 24  # clips of the evaluation manifest, or all there are if fewer
     augment: Augment = Augment.colour
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,10 +47,10 @@ class Bench:
 
     def references(self, cache: Path, *, done: CountDone) -> dict[str, Scores]:
         """Scores of the reconstructions that need no model, by their names."""
-        return {
-            name: self.once(name, cache, lambda f=function: self._score(f, done=done))
-            for name, function in REFERENCES.items()
-        }
+        scores = {}
+        for name, function in REFERENCES.items():
+            scores[name] = self.once(name, cache, partial(self._score, function, done=done))
+        return scores
 
     def once(self, what: str, cache: Path, score: Callable[[], EvaluationResult]) -> Scores:
         """Scores that are the same in every run over the same clips: computed by the first one.

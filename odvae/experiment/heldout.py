@@ -47,8 +47,9 @@ class HeldOut:
 
     def fingerprint(self) -> str:
         """Hash of the evaluation clips and of the ranges that train."""
-        ranges = [(r.name, r.path.stat().st_size, r.first_frame, r.end_frame)
-                  for r in self.source.train]
+        ranges = [
+            (r.name, r.path.stat().st_size, r.first_frame, r.end_frame) for r in self.source.train
+        ]
         return hashlib.sha256(f"{self.manifest.digest} {ranges}".encode()).hexdigest()
 
 

@@ -14,7 +14,7 @@ from odvae.experiment.heldout import HeldOut
 from odvae.experiment.pace import Pace, read_elapsed_s, write_elapsed_s
 from odvae.experiment.progress import Progress
 from odvae.metrics import EvaluationResult, Lpips, OriginalFeatures, available, weights_at_hand
-from odvae.model import ODVAE, Initialisation, image_state_dict, inflate, load
+from odvae.model import ODVAE, Initialisation, image_state_dict, inflate
 from odvae.tracking import RunLog
 from odvae.training import video_recipe
 from odvae.training.image_source import ImageVae, get_image_vae
@@ -30,10 +30,12 @@ class Job:
         self,
         config: RunConfig,
         heldout: HeldOut,
+        *,
         arithmetic: Arithmetic,
         folder: Path,
         log: RunLog,
         progress: Progress,
+        checkpoint: ODVAE | None,
     ) -> None:
         self.config = config
         self.heldout = heldout
@@ -41,6 +43,7 @@ class Job:
         self.folder = folder
         self.log = log
         self.progress = progress
+        self.checkpoint = checkpoint  # the model to evaluate; None: one is trained
         self.started_s = time.monotonic() - read_elapsed_s(folder)
 
     def execute(self, name: str) -> None:
@@ -49,11 +52,10 @@ class Job:
         self._log_setup()
         bench = self._bench()
         self._log_references(bench)
-        if self.config.task is Task.evaluate:
-            assert self.config.checkpoint is not None, "checked with the configuration"
-            vae = load(self.config.checkpoint).to(self.arithmetic.device)
-        else:
+        if self.checkpoint is None:
             vae = self._trained(bench)
+        else:
+            vae = self.checkpoint.to(self.arithmetic.device)
         self._evaluate_and_log(bench, vae, name)
 
     # -- before training ---------------------------------------------------------------------

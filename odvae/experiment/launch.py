@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import torch
 from rich.console import Console
 
@@ -47,7 +46,8 @@ def parallel_jobs(jobs: int) -> int:
     """How many run at a time: one per GPU, else as many as cores and memory carry."""
     if torch.cuda.is_available():
         return min(jobs, torch.cuda.device_count())
-    by_memory = psutil.virtual_memory().total // _MEMORY_PER_JOB_BYTES
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    by_memory = memory_bytes // _MEMORY_PER_JOB_BYTES
     return max(1, min(jobs, cores(), by_memory, _MAX_PARALLEL))
 
 
@@ -56,9 +56,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def launch(
-    jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console
-) -> None:
+def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console) -> None:
     """Run the jobs, a few at a time; fills in their status and exit code."""
     # From the whole number of jobs: a sweep that is run again computes with the same threads.
     threads = max(1, cores() // parallel)
@@ -73,8 +71,8 @@ def launch(
                     job = waiting.pop(0)
                     running[slot] = job, _start(job, slot, threads=threads, parent_id=parent_id)
                 for slot, (job, process) in list(running.items()):
+                    job.returncode = process.poll()  # first: its last words come before its end
                     job.status = JobStatus.read(job.status_file)
-                    job.returncode = process.poll()
                     if job.returncode is not None:
                         del running[slot]
                         display.advance(total)

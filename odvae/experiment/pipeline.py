@@ -1,17 +1,21 @@
 """A run and its identity: started, continued after an interruption, or found finished."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from odvae.config import RunConfig
+from odvae.config import RunConfig, Task
+from odvae.errors import UserError
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.progress import Progress
+from odvae.model import ODVAE, Initialisation, load
 from odvae.revision import git_commit
 from odvae.tracking import Status, Store
+from odvae.training.image_source import check_fits, weights_sha256
 from odvae.training.precision import resolve
 
 
@@ -24,6 +28,17 @@ class Outcome:
     already_finished: bool
 
 
+def check(configs: Sequence[RunConfig]) -> None:
+    """Find out, without computing, whether jobs can run. Raises UserError if one cannot."""
+    checked = []
+    for config in configs:
+        _checkpoint(config)
+        resolve(config.train.device, config.train.precision)
+        if config.data not in checked:
+            HeldOut.open(config.data, batch=1)
+            checked.append(config.data)
+
+
 def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progress) -> Outcome:
     """Run a configuration, or continue or find the run of the same one.
 
@@ -34,24 +49,34 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     Raises:
         UserError: something the user can mend; the run is then marked as failed.
     """
-    output = Path(config.output_dir).expanduser().absolute()
-    store = Store.open(output)
+    checkpoint = _checkpoint(config)
     arithmetic = resolve(config.train.device, config.train.precision)
     heldout = HeldOut.open(config.data, batch=config.train.batch)
-    key = _key(config, heldout)
+    key = _key(config, heldout, checkpoint)
+    output = Path(config.output_dir).expanduser().absolute()
+    store = Store.open(output)
     folder = output / "runs" / key[:12]
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
         found = store.find({"odvae.key": key})
         if found and found[0].status == Status.FINISHED.value and not config.rerun:
             return Outcome(found[0].run_id, folder, already_finished=True)
-        tags = {"odvae.key": key, **_tags(config, heldout)}
+        tags = {"odvae.key": key, **_tags(config, heldout, checkpoint)}
         if found and not config.rerun:
             log = store.resume(found[0].run_id)
         else:
             (folder / "state.pt").unlink(missing_ok=True)
             log = store.create(name, tags=tags, parent_id=parent_id)
-        job = Job(config, heldout, arithmetic, folder, log, progress)
+        progress.began(log.run_id)
+        job = Job(
+            config,
+            heldout,
+            arithmetic=arithmetic,
+            folder=folder,
+            log=log,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
         status = Status.FAILED
         try:
             job.execute(name)
@@ -68,22 +93,38 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     return Outcome(log.run_id, folder, already_finished=False)
 
 
-def _key(config: RunConfig, heldout: HeldOut) -> str:
-    """What determines the result: the configuration, and the clips it is about."""
-    return hashlib.sha256(f"{config.digest()} {heldout.fingerprint()}".encode()).hexdigest()
+def _checkpoint(config: RunConfig) -> ODVAE | None:
+    """The model that is to be evaluated; for training None, once its image VAE is seen to fit."""
+    if config.task is Task.evaluate:
+        assert config.checkpoint is not None, "checked with the configuration"
+        try:
+            return load(Path(config.checkpoint).expanduser())
+        except UserError as error:
+            raise UserError(f"checkpoint={config.checkpoint}: {error}") from error
+    if config.init.how is not Initialisation.random:
+        check_fits(config.image_vae, config.architecture())
+    return None
 
 
-def _tags(config: RunConfig, heldout: HeldOut) -> dict[str, str]:
+def _key(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> str:
+    """What determines the result: the configuration, the clips, the weights that are evaluated."""
+    weights = "" if checkpoint is None else weights_sha256(checkpoint)
+    identity = f"{config.digest()} {heldout.fingerprint()} {weights}"
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _tags(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> dict[str, str]:
+    architecture = config.architecture() if checkpoint is None else checkpoint.architecture
     return {
         "odvae.kind": "run",
-        "variant": str(config.variant),
-        "init": config.init.how.value,
-        "operators": config.operators.value,
+        "variant": str(architecture.variant),
+        "init": config.init.how.value if checkpoint is None else "checkpoint",
+        "operators": architecture.operators.value,
         "tiling": config.tiling.mode.value,
         "preset": config.preset,
         "task": config.task.value,
         "data": config.data.source.value,
-        "image_vae": config.image_vae.source.value,
+        "image_vae": config.image_vae.resolved(config.model.width).value,
         "seed": str(config.seed),
         "protocol": heldout.manifest.digest[:8],
         "git_commit": git_commit() or "none",

@@ -32,10 +32,14 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
             axis.plot([x] * len(values), values, "o", color=colour, alpha=0.7, markersize=5)
         axis.plot([], [], "o", color=colour, label=init)
     for name, label in {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}.items():
-        level = next((r.metrics[f"{name}/psnr_db"] for r in runs if f"{name}/psnr_db" in r.metrics), None)
+        level = next(
+            (r.metrics[f"{name}/psnr_db"] for r in runs if f"{name}/psnr_db" in r.metrics), None
+        )
         if level is not None:
             axis.axhline(level, color="0.5", linewidth=0.8, linestyle="--")
-            axis.text(len(variants) - 0.5, level, f" {label}", va="center", fontsize=8, color="0.35")
+            axis.text(
+                len(variants) - 0.5, level, f" {label}", va="center", fontsize=8, color="0.35"
+            )
     axis.set_xticks(range(len(variants)), [f"variant {variant}" for variant in variants])
     axis.set_xlim(-0.5, len(variants) - 0.5)
     axis.set_ylabel("PSNR on held-out clips (dB)")

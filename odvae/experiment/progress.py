@@ -21,6 +21,9 @@ _WRITE_EVERY_S = 0.3
 class Progress(Protocol):
     """What a run tells about itself while it works."""
 
+    def began(self, run_id: str) -> None:
+        """The run is in the store."""
+
     def stage(self, name: str, total: int) -> None:
         """A new stage of so many parts begins."""
 
@@ -63,6 +66,9 @@ class TerminalProgress:
     ) -> None:
         self._bars.stop()
 
+    def began(self, run_id: str) -> None:
+        """Nothing to see yet."""
+
     def stage(self, name: str, total: int) -> None:
         """Start the bar anew."""
         self._bars.reset(self._task, description=name, total=total)
@@ -103,6 +109,11 @@ class StatusFile:
         self._path = path
         self._written_s = 0.0
         self.status = JobStatus()
+
+    def began(self, run_id: str) -> None:
+        """Let the sweep find the run, however it ends."""
+        self.status.run_id = run_id
+        self.write()
 
     def stage(self, name: str, total: int) -> None:
         """Begin a stage."""

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from odvae.config import RunConfig
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
+from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
 from odvae.experiment.table import summarise
 from odvae.revision import git_commit
@@ -30,14 +31,18 @@ def run_sweep(
 ) -> None:
     """Run every configuration, log the sweep as their parent, print the table.
 
+    None starts unless all can.
+
     Args:
         overrides: the command line of each configuration.
         name: what the person typed.
         parallel: jobs at a time; None finds out.
 
     Raises:
+        UserError: a configuration cannot run.
         JobsFailed: after all the others have finished.
     """
+    check(configs)
     output = Path(configs[0].output_dir).expanduser().absolute()
     store = Store.open(output)
     log = _parent(store, configs, name)

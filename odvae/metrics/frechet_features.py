@@ -41,7 +41,7 @@ class I3d(nn.Module):
         path = weights.fetch("i3d")
         with warnings.catch_warnings():  # TorchScript is deprecated; no other format is published
             warnings.simplefilter("ignore", FutureWarning)
-            network = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            network = torch.jit.load(path, map_location="cpu")
         self.network = network.eval()
 
     @torch.no_grad()

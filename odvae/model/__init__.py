@@ -9,11 +9,11 @@ from odvae.model.variants import IMAGE, VARIANTS, VIDEO_VARIANTS, Operators
 
 __all__ = [
     "IMAGE",
+    "ODVAE",
     "VARIANTS",
     "VIDEO_VARIANTS",
     "Architecture",
     "Initialisation",
-    "ODVAE",
     "Operators",
     "Posterior",
     "from_official",

@@ -4,7 +4,7 @@ A causal convolution is an ``nn.Conv3d`` at the path of its 2D twin, so a video 
 VAE it starts from have the same tensor names, and inflation is a matter of shapes alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from torch import Tensor, nn
@@ -37,35 +37,32 @@ def _norms(arch: Architecture, *, spans_time: bool = True) -> Norm:
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution, then the way to the next one, if there is one."""
+    """The residual blocks of one resolution, then the way to the next one; none is an Identity."""
 
     def __init__(self, blocks: list[ResnetBlock]) -> None:
         super().__init__()
         self.block = nn.ModuleList(blocks)
 
+    def stages(self) -> list[nn.Module]:
+        """In the order they run."""
+        resample = [module for name, module in self.named_children() if name != "block"]
+        return [*self.block, *resample]
+
 
 class DownLevel(Level):
     """A level of the encoder."""
 
-    def __init__(self, blocks: list[ResnetBlock], downsample: nn.Module | None) -> None:
+    def __init__(self, blocks: list[ResnetBlock], downsample: nn.Module) -> None:
         super().__init__(blocks)
         self.downsample = downsample
-
-    def stages(self) -> list[nn.Module]:
-        """In the order they run."""
-        return [*self.block, *([self.downsample] if self.downsample is not None else [])]
 
 
 class UpLevel(Level):
     """A level of the decoder."""
 
-    def __init__(self, blocks: list[ResnetBlock], upsample: nn.Module | None) -> None:
+    def __init__(self, blocks: list[ResnetBlock], upsample: nn.Module) -> None:
         super().__init__(blocks)
         self.upsample = upsample
-
-    def stages(self) -> list[nn.Module]:
-        """In the order they run."""
-        return [*self.block, *([self.upsample] if self.upsample is not None else [])]
 
 
 class Middle(nn.Module):
@@ -105,20 +102,21 @@ class Encoder(Coder):
         layout = arch.layout
         channels = [arch.width * m for m in LEVEL_MULTIPLIERS]
         self.conv_in = conv3x3(PIXEL_CHANNELS, channels[0], spans_time=layout.encoder_outer)
-        self.down = nn.ModuleList()
+        down: list[DownLevel] = []
         c_in = channels[0]
         for level, c_out in enumerate(channels):
             spans_time = layout.encoder_outer if level in OUTER_LEVELS else layout.encoder_inner
             blocks = _blocks(arch, c_in, c_out, spans_time=spans_time, count=arch.blocks)
-            self.down.append(DownLevel(blocks, _downsample(arch, level, c_out)))
+            down.append(DownLevel(blocks, _downsample(arch, level, c_out)))
             c_in = c_out
+        self.down = nn.ModuleList(down)
         self.mid = Middle(arch, spans_time=layout.encoder_inner)
         self.norm_out = _norms(arch)(c_in)
         self.swish = nn.SiLU()
         self.conv_out = conv3x3(c_in, 2 * arch.latent_channels, spans_time=layout.encoder_inner)
 
     def stages(self) -> list[nn.Module]:
-        levels = [stage for level in self.down for stage in level.stages()]
+        levels = _stages(self.down)
         tail = [self.norm_out, self.swish, self.conv_out]
         return [self.conv_in, *levels, *self.mid.stages(), *tail]
 
@@ -146,9 +144,13 @@ class Decoder(Coder):
         self.conv_out = conv3x3(c_in, PIXEL_CHANNELS, spans_time=layout.decoder_outer)
 
     def stages(self) -> list[nn.Module]:
-        levels = [stage for level in reversed(list(self.up)) for stage in level.stages()]
+        levels = _stages(reversed(self.up))
         tail = [self.norm_out, self.swish, self.conv_out]
         return [self.conv_in, *self.mid.stages(), *levels, *tail]
+
+
+def _stages(levels: Iterable[nn.Module]) -> list[nn.Module]:
+    return [stage for level in levels if isinstance(level, Level) for stage in level.stages()]
 
 
 def _blocks(
@@ -159,18 +161,18 @@ def _blocks(
     return [ResnetBlock(width, c_out, spans_time=spans_time, norm=norm) for width in widths]
 
 
-def _downsample(arch: Architecture, level: int, channels: int) -> nn.Module | None:
+def _downsample(arch: Architecture, level: int, channels: int) -> nn.Module:
     if level == len(LEVEL_MULTIPLIERS) - 1:
-        return None
+        return nn.Identity()
     if level in SPACE_TIME_DOWN_LEVELS and arch.layout.compresses_time:
         return Downsample(channels, stride_t=2, conv_3d=True)
     # The released models store a (1, 3, 3) kernel where the outer encoder is 3D.
     return Downsample(channels, stride_t=1, conv_3d=arch.layout.encoder_outer)
 
 
-def _upsample(arch: Architecture, level: int, channels: int) -> nn.Module | None:
+def _upsample(arch: Architecture, level: int, channels: int) -> nn.Module:
     if level == 0:
-        return None
+        return nn.Identity()
     if level in SPACE_TIME_UP_LEVELS and arch.layout.compresses_time:
         return SpaceTimeUpsample(channels, trilinear=arch.operator_row.trilinear)
     return SpatialUpsample(channels)

@@ -11,7 +11,8 @@ def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a function of images, (N, C, H, W), to each frame of a video (B, C, T, H, W)."""
     batch, frames = x.shape[0], x.shape[2]
     y = fn(x.transpose(1, 2).flatten(0, 1))  # (B * T, C', H', W')
-    return y.unflatten(0, (batch, frames)).transpose(1, 2)  # (B, C', T, H', W')
+    video: Tensor = y.unflatten(0, (batch, frames)).transpose(1, 2)  # (B, C', T, H', W')
+    return video
 
 
 class CausalConv3d(nn.Conv3d):
@@ -102,7 +103,8 @@ class ResnetBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
-        return self.nin_shortcut(x) + h
+        out: Tensor = self.nin_shortcut(x) + h
+        return out
 
 
 class FrameAttention(nn.Module):
@@ -119,9 +121,10 @@ class FrameAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm(x)
         q, k, v = (_tokens(layer(h)) for layer in (self.q, self.k, self.v))
-        out = F.scaled_dot_product_attention(q, k, v)  # (B, T, H * W, C), scale C^-0.5
+        out: Tensor = F.scaled_dot_product_attention(q, k, v)  # (B, T, H * W, C), scale C^-0.5
         out = out.permute(0, 3, 1, 2).unflatten(3, x.shape[3:])  # (B, C, T, H, W)
-        return x + self.proj_out(out)
+        out = self.proj_out(out)
+        return x + out
 
 
 def _tokens(x: Tensor) -> Tensor:

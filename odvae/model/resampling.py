@@ -29,7 +29,8 @@ class Downsample(nn.Module):
             self.conv = FrameConv2d(channels, channels, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)))
+        out: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
+        return out
 
 
 class SpatialUpsample(nn.Module):
@@ -40,7 +41,8 @@ class SpatialUpsample(nn.Module):
         self.conv = CausalConv3d(channels, channels, kernel=(1, 3, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(per_frame(_nearest_x2, x))
+        out: Tensor = self.conv(per_frame(_nearest_x2, x))
+        return out
 
 
 class SpaceTimeUpsample(nn.Module):
@@ -56,11 +58,12 @@ class SpaceTimeUpsample(nn.Module):
         self.trilinear = trilinear
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self._interpolate(x[:, :, :1], (1.0, 2.0, 2.0))
-        if x.shape[2] == 1:
-            return self.conv(first)
-        rest = self._interpolate(x[:, :, 1:], (2.0, 2.0, 2.0))
-        return self.conv(torch.cat([first, rest], dim=2))
+        upsampled = self._interpolate(x[:, :, :1], (1.0, 2.0, 2.0))
+        if x.shape[2] > 1:
+            rest = self._interpolate(x[:, :, 1:], (2.0, 2.0, 2.0))
+            upsampled = torch.cat([upsampled, rest], dim=2)  # (B, C, 1 + 2 (T - 1), 2 H, 2 W)
+        out: Tensor = self.conv(upsampled)
+        return out
 
     def _interpolate(self, x: Tensor, scale: tuple[float, float, float]) -> Tensor:
         if self.trilinear:

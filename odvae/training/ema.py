@@ -23,5 +23,5 @@ class Ema:
         decay = min(self.decay, (1 + updates) / (10 + updates))
         for average, value in zip(self.model.parameters(), model.parameters(), strict=True):
             average.lerp_(value.detach(), 1 - decay)
-        for average, value in zip(self.model.buffers(), model.buffers(), strict=True):
-            average.copy_(value)
+        for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)

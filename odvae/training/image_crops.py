@@ -23,9 +23,7 @@ class ImageCrops:
         for video in ranges:
             stride = -(-video.frames // MAX_FRAMES_PER_VIDEO)
             count = 1 + (video.frames - 1) // stride
-            frames = read_frames(
-                video.path, video.first_frame, count=count, stride=stride
-            )
+            frames = read_frames(video.path, video.first_frame, count=count, stride=stride)
             for side in SHORT_SIDES_PX:
                 self._banks[side].append(resize_short_side(frames, side))
 

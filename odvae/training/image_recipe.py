@@ -87,9 +87,7 @@ def train_image_vae(
     if checkpoint.is_file():
         state.load(checkpoint)
     loss = ImageLoss(vae, code, recipe)
-    task = Task(
-        batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0
-    )
+    task = Task(batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0)
     every = max(1, recipe.steps // 20)
     config = LoopConfig(steps=recipe.steps, log_every_steps=every, checkpoint_every_steps=5 * every)
     train(state, task, config, arithmetic=arithmetic, checkpoint=checkpoint, report=report)
@@ -125,14 +123,15 @@ def _start_gently(vae: ODVAE) -> None:
     with torch.no_grad():
         for module in vae.modules():
             if isinstance(module, ResnetBlock):
-                nn.init.zeros_(module.conv2.weight)
+                module.conv2.get_parameter("weight").zero_()
         latent = vae.architecture.latent_channels
-        vae.quant_conv.weight[latent:] = 0
-        vae.quant_conv.bias[latent:] = _POSTERIOR_LOGVAR
+        vae.quant_conv.get_parameter("weight")[latent:] = 0
+        vae.quant_conv.get_parameter("bias")[latent:] = _POSTERIOR_LOGVAR
 
 
 def _optimisers(vae: ODVAE, recipe: ImageRecipe) -> list[torch.optim.Optimizer]:
-    wide, rest = [], []
+    wide: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for param in vae.parameters():
         is_wide = param.ndim >= 4 and min(param.shape[:2]) >= _MUON_CHANNELS
         (wide if is_wide else rest).append(param)

@@ -9,23 +9,24 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
-from torch import Tensor
 
 from odvae.data import VideoRange
 from odvae.errors import UserError
-from odvae.model import ODVAE, Architecture, inflate, load
+from odvae.model import IMAGE, ODVAE, Architecture, Operators, inflate, load
+from odvae.model.architecture import LEVEL_MULTIPLIERS
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
-from odvae.training.sd_vae import read_sd_vae
+from odvae.training.sd_vae import read_sd_vae, weights_file
 
 BUNDLED = Path(__file__).parents[1] / "assets" / "image_vae"
-SD_WIDTH, SD_BLOCKS, SD_NORM_GROUPS = 128, 2, 32
+SD = Architecture(variant=IMAGE, width=128, blocks=2, norm_groups=32, operators=Operators.strict)
 
 
 class ImageVaeSource(Enum):
     """Which image VAE."""
 
+    auto = "auto"  # bundled, or sd for a model of SD-VAE's width
     bundled = "bundled"  # a small one that comes with odvae
     local = "local"  # a small one trained once on the user's own training clips
     sd = "sd"  # the real SD-VAE, from a file or from the hub
@@ -35,13 +36,19 @@ class ImageVaeSource(Enum):
 class ImageVaeConfig:
     """Which image VAE, and for ``local`` how it is trained. Raises UserError, naming the field."""
 
-    source: ImageVaeSource = ImageVaeSource.bundled
+    source: ImageVaeSource = ImageVaeSource.auto
     path: str | None = None  # sd: a folder or file; without it the hub is asked
     recipe: ImageRecipe = field(default_factory=ImageRecipe)
 
     def __post_init__(self) -> None:
         if self.path is not None and self.source is not ImageVaeSource.sd:
             raise UserError(f"image_vae.path={self.path} is read with image_vae=sd only")
+
+    def resolved(self, width: int) -> ImageVaeSource:
+        """The source for a model of this width: never ``auto``."""
+        if self.source is not ImageVaeSource.auto:
+            return self.source
+        return ImageVaeSource.sd if width == SD.width else ImageVaeSource.bundled
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,30 @@ class ImageVae:
 
     vae: ODVAE
     digest: str  # sha256 of its weights
+
+
+def check_fits(config: ImageVaeConfig, architecture: Architecture) -> None:
+    """Check that models can start from the image VAE, before it is trained or downloaded.
+
+    Raises:
+        UserError: it is of another width or kind, or its file is missing.
+    """
+    source = config.resolved(architecture.width)
+    match source:
+        case ImageVaeSource.local:  # made to fit
+            image = architecture
+        case ImageVaeSource.sd:
+            image = SD
+            if config.path is not None:
+                weights_file(config.path)
+        case _:
+            image = load(BUNDLED).architecture
+    for name in ("width", "blocks", "latent_channels"):
+        if getattr(image, name) != getattr(architecture, name):
+            raise _misfit(source, image, architecture, name=name)
+    widths = [image.width * multiplier for multiplier in LEVEL_MULTIPLIERS]
+    if any(image.groups(channels) != architecture.groups(channels) for channels in widths):
+        raise _misfit(source, image, architecture, name="norm_groups")
 
 
 def get_image_vae(
@@ -64,25 +95,38 @@ def get_image_vae(
     """The image VAE that models of ``architecture`` can start from, on the CPU.
 
     Raises:
-        UserError: it has another width, or its weights are not to be had.
+        UserError: it does not fit, or its weights are not to be had.
     """
-    match config.source:
-        case ImageVaeSource.bundled:
-            vae = load(BUNDLED)
+    check_fits(config, architecture)
+    source = config.resolved(architecture.width)
+    match source:
         case ImageVaeSource.local:
             vae = _local(
-                config.recipe, architecture, train_ranges, cache=cache, arithmetic=arithmetic,
+                config.recipe,
+                architecture,
+                train_ranges,
+                cache=cache,
+                arithmetic=arithmetic,
                 report=report,
             )
         case ImageVaeSource.sd:
             vae = _sd(config.path)
-    _check_fits(vae.architecture, architecture, source=config.source)
-    return ImageVae(vae, digest=_digest(vae.state_dict()))
+        case _:
+            vae = load(BUNDLED)
+    return ImageVae(vae, digest=weights_sha256(vae))
+
+
+def weights_sha256(vae: ODVAE) -> str:
+    """What tells the weights of a model from others."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vae.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _sd(path: str | None) -> ODVAE:
-    vae = ODVAE.image(width=SD_WIDTH, blocks=SD_BLOCKS, norm_groups=SD_NORM_GROUPS)
-    return inflate(vae, read_sd_vae(path), "tail").eval()
+    return inflate(ODVAE(SD), read_sd_vae(path), "tail").eval()
 
 
 def _local(
@@ -117,20 +161,11 @@ def _local(
     return load(folder)
 
 
-def _check_fits(image: Architecture, video: Architecture, *, source: ImageVaeSource) -> None:
-    for name in ("width", "blocks", "latent_channels"):
-        got, needed = getattr(image, name), getattr(video, name)
-        if got != needed:
-            raise UserError(
-                f"image_vae={source.value} has {name} {got}, the model has model.{name}={needed}; "
-                "choose another image_vae (bundled: width 16, sd: width 128, local: any) "
-                "or init=random"
-            )
-
-
-def _digest(state: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(state.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _misfit(
+    source: ImageVaeSource, image: Architecture, video: Architecture, *, name: str
+) -> UserError:
+    return UserError(
+        f"model.{name}={getattr(video, name)} needs an image VAE of the same, but "
+        f"image_vae={source.value} has {getattr(image, name)}; choose another image_vae "
+        f"(bundled: width 16, sd: width {SD.width}, local: any) or init=random"
+    )

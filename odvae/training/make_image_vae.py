@@ -8,7 +8,6 @@ facts beside it.
 import argparse
 import hashlib
 import json
-import shutil
 import sys
 import time
 from dataclasses import asdict, replace

@@ -43,7 +43,7 @@ def resolve(device: Device, precision: Precision) -> Arithmetic:
     """Settle ``auto``. Raises UserError for a GPU that is not there."""
     has_gpu = torch.cuda.is_available()
     if device is Device.cuda and not has_gpu:
-        raise UserError("device=cuda, but torch sees no GPU; allowed here: auto, cpu")
+        raise UserError("train.device=cuda, but torch sees no GPU; allowed here: auto, cpu")
     kind = "cuda" if has_gpu and device is not Device.cpu else "cpu"
     if precision is Precision.auto:
         precision = Precision.bf16 if _bf16_is_fast(kind) else Precision.fp32
@@ -52,6 +52,6 @@ def resolve(device: Device, precision: Precision) -> Arithmetic:
 
 def _bf16_is_fast(kind: str) -> bool:
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Without these instructions oneDNN emulates bf16, twenty times slower than fp32.
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

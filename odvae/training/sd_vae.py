@@ -1,4 +1,4 @@
-"""The real SD-VAE's weights: a diffusers folder, a safetensors file, a CompVis checkpoint, or the hub."""
+"""The real SD-VAE's weights: from a diffusers folder, a file, or the hub."""
 
 import hashlib
 import pickle
@@ -27,7 +27,7 @@ def read_sd_vae(path: str | None) -> dict[str, Tensor]:
     Raises:
         UserError: nothing readable there, or no network.
     """
-    file = _from_hub() if path is None else _weights_file(Path(path).expanduser())
+    file = _from_hub() if path is None else weights_file(path)
     try:
         tensors: dict[str, Any]
         if file.suffix == ".safetensors":
@@ -47,28 +47,28 @@ def read_sd_vae(path: str | None) -> dict[str, Tensor]:
     return {name: value.float() for name, value in weights.items() if name.startswith(kept)}
 
 
-def _weights_file(path: Path) -> Path:
-    if path.is_dir():
-        path = path / WEIGHTS_FILE
-    if not path.is_file():
-        raise UserError(f"image_vae.path: no such file {path}")
-    return path
+def weights_file(path: str) -> Path:
+    """The file that ``path``, a folder or a file, stands for. Raises UserError if it is missing."""
+    given = Path(path).expanduser()
+    file = given / WEIGHTS_FILE if given.is_dir() else given
+    if not file.is_file():
+        raise UserError(f"image_vae.path={path}: no such file {file}")
+    return file
 
 
 def _from_hub() -> Path:
     """Download (once) and check against the sha256 that the hub records for the file."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from httpx import HTTPError
 
     try:
         file = Path(hf_hub_download(HUB_ID, WEIGHTS_FILE))
-        recorded = get_hf_file_metadata(hf_hub_url(HUB_ID, WEIGHTS_FILE)).etag
-    except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
             f"image_vae=sd: {HUB_ID} cannot be downloaded ({type(error).__name__}); "
             "get it elsewhere and name the folder or file with image_vae.path=..."
         ) from error
+    recorded = file.resolve().name  # the hub's cache keeps a large file under its sha256
     if recorded != _sha256(file):
         raise UserError(f"image_vae=sd: {file} is not the file that the hub records (sha256)")
     return file

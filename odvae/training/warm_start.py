@@ -28,7 +28,8 @@ class BlockCode:
         """(B, 3, T, H, W) to (B, channels, T, H / 8, W / 8)."""
         blocks = _blocks(pixels)  # (B, 192, T, h, w)
         centred = blocks.movedim(1, -1) - self._mean.to(blocks)
-        return (centred @ self._project.to(blocks)).movedim(-1, 1)
+        code: Tensor = (centred @ self._project.to(blocks)).movedim(-1, 1)
+        return code
 
 
 def _blocks(pixels: Tensor) -> Tensor:

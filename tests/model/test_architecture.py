@@ -39,7 +39,6 @@ def test_norm_groups_that_do_not_divide(spec: int | str, width: int) -> None:
         Architecture(norm_groups=spec, width=width)
 
 
-@pytest.mark.xfail(strict=True, reason="channels // N divides, N itself does not")
 def test_channels_of_a_group_must_divide_the_channels() -> None:
     with pytest.raises(UserError, match="norm_groups=channels/7 does not divide"):
         Architecture(norm_groups="channels/7", width=8)

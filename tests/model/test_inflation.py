@@ -152,7 +152,6 @@ def test_another_width_is_refused(image: dict[str, Tensor]) -> None:
         inflate(ODVAE.variant(4, width=16, norm_groups="channels/4"), image, "tail")
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="5-D kernels pass the shape check")
 def test_3d_kernels_in_the_image_vae_are_refused() -> None:
     with pytest.raises(UserError, match="of another shape"):
         inflate(video_vae(4), small(IMAGE).state_dict(), "tail")

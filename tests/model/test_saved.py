@@ -52,7 +52,6 @@ def test_saving_over_an_earlier_model(saved: Path) -> None:
     assert {path.name for path in saved.iterdir()} == {CONFIG, WEIGHTS}
 
 
-@pytest.mark.xfail(strict=True, reason="the whole folder is replaced, whatever it held")
 def test_saving_spares_files_that_are_not_a_models(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     notes = tmp_path / "runs" / "notes.txt"

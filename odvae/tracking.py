@@ -1,27 +1,35 @@
-"""The store of all runs: opening it, finding and reading runs, starting and resuming them."""
+"""What experiments record and how it is read back: the only file that imports MLflow.
+
+Runs go to an sqlite database in the output folder, or to the server that ``MLFLOW_TRACKING_URI``
+names. MLflow is imported on first use, since that takes seconds; its fluent, process-wide interface
+is never used, so several runs in one process cannot write into each other.
+"""
 
 import logging
 import math
 import os
 import sqlite3
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
 from odvae.errors import UserError
-from odvae.tracking.run_log import RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
+
+T = TypeVar("T")
 
 EXPERIMENT = "odvae"
 
@@ -35,6 +43,19 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+
+# The most MLflow takes in one call, and in one value.
+_METRICS_PER_CALL = 1000
+_PAIRS_PER_CALL = 100
+_VALUE_CHARS = 6000
+
+
+class Status(Enum):
+    """How a run ended."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,76 @@ class LoggedRun:
     tags: dict[str, str]
     metrics: dict[str, float]
     started: datetime
+
+
+class RunLog:
+    """Writes one run. Metrics wait for ``flush`` or ``finish``; all else is written at once."""
+
+    def __init__(self, client: "MlflowClient", run_id: str, *, resumed: bool) -> None:
+        self.run_id = run_id
+        self._client = client
+        self._resumed = resumed
+        self._known_params = set(client.get_run(run_id).data.params) if resumed else set()
+        self._last_stored_step: dict[str, int] = {}
+        self._waiting: dict[tuple[str, int], Metric] = {}
+
+    def params(self, values: Mapping[str, object]) -> None:
+        """Store settings as text, cut at 6000 characters; one already stored keeps its value."""
+        from mlflow.entities import Param
+
+        new = [Param(k, _text(v)) for k, v in values.items() if k not in self._known_params]
+        for some in _chunks(new, _PAIRS_PER_CALL):
+            self._client.log_batch(self.run_id, params=some)
+        self._known_params.update(values)
+
+    def tags(self, values: Mapping[str, object]) -> None:
+        """Store tags as text, cut at 6000 characters, over those of the same name."""
+        from mlflow.entities import RunTag
+
+        for some in _chunks([RunTag(k, _text(v)) for k, v in values.items()], _PAIRS_PER_CALL):
+            self._client.log_batch(self.run_id, tags=some)
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Keep values for the next ``flush``.
+
+        On a resumed run, values at steps up to the metric's last stored one are dropped, since they
+        repeat. NaN and infinities are stored as such.
+        """
+        from mlflow.entities import Metric
+
+        now_ms = time.time_ns() // 1_000_000
+        for name, value in values.items():
+            if step > self._last_step_before(name):
+                self._waiting[name, step] = Metric(name, float(value), now_ms, step)
+
+    def text(self, text: str, path: str) -> None:
+        """Store a text as the artifact ``path``."""
+        self._client.log_text(self.run_id, text, path)
+
+    def file(self, path: Path, folder: str | None) -> None:
+        """Store a copy of a file among the artifacts, in ``folder`` or at their top."""
+        self._client.log_artifact(self.run_id, str(path), folder)
+
+    def flush(self) -> None:
+        """Write the waiting metrics; what a failed call did not write waits for the next one."""
+        for some in _chunks(list(self._waiting), _METRICS_PER_CALL):
+            self._client.log_batch(self.run_id, metrics=[self._waiting[place] for place in some])
+            for place in some:
+                del self._waiting[place]
+
+    def finish(self, status: Status) -> None:
+        """Write what waits and close the run."""
+        self.flush()
+        self._client.set_terminated(self.run_id, status.value)
+
+    def _last_step_before(self, name: str) -> int:
+        """Last step of a metric stored before this object resumed the run; -1 for none."""
+        if not self._resumed:
+            return -1
+        if name not in self._last_stored_step:
+            history = self._client.get_metric_history(self.run_id, name)
+            self._last_stored_step[name] = max((metric.step for metric in history), default=-1)
+        return self._last_stored_step[name]
 
 
 class Store:
@@ -185,3 +276,12 @@ def _value(stored: float) -> float:
 
 def _quoted(value: str) -> str:
     return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _chunks(items: list[T], most: int) -> Iterator[list[T]]:
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _VALUE_CHARS else text[: _VALUE_CHARS - 1] + "…"

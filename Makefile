@@ -1,0 +1,54 @@
+# `make help` lists the targets. Everything runs inside .venv, which is made when it is missing.
+PYTHON ?= python3
+OUTPUT_DIR ?= outputs
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup ablation figures ui test test-slow lint format image-vae clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with odvae and everything it needs
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "odvae needs Python 3.11 or newer; try: make PYTHON=python3.12 ..." && exit 1)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+ablation: $(READY) ## The main job: the four variants, tail initialisation
+	$(BIN)/python -m odvae.run -m variant=1,2,3,4 init=tail
+
+figures: $(READY) ## Draw figures and tables of the logged runs into analysis/figures/
+	$(BIN)/python -m analysis --output-dir $(OUTPUT_DIR)
+
+ui: $(READY) ## MLflow's page over the runs, on http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+	$(BIN)/python -m mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
+		--backend-store-uri "sqlite:///$(abspath $(OUTPUT_DIR))/mlflow.db" \
+		--artifacts-destination "$(abspath $(OUTPUT_DIR))/mlartifacts"
+
+test: $(READY) ## The default tests, minutes
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(READY) ## The long tests: real trainings, kills in the middle
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Mend the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+image-vae: $(READY) ## Train the bundled image VAE anew: make image-vae CLIPS=folder
+	@test -n "$(CLIPS)" || (echo "name the training clips: make image-vae CLIPS=folder" && exit 2)
+	$(BIN)/python -m odvae.training.make_image_vae "$(CLIPS)"
+
+clean: ## Remove caches; runs in outputs/ stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

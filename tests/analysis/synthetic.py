@@ -1,0 +1,108 @@
+"""A store filled with invented numbers, tagged data=synthetic. No value here was ever measured."""
+
+import math
+from pathlib import Path
+
+from odvae.tracking import Status, Store
+
+STEPS = (0, 40, 80, 120)
+FRAMES = 9
+SEEDS = (0, 1, 2)
+START_DB = {"random": 10.0, "inflate": 18.5, "center": 19.2, "tail": 20.3}
+VARIANT_DB = {"1": 0.05, "2": -0.1, "3": -0.2, "4": 0.0}
+REFERENCE_DB = {"mean_colour": 14.7, "bicubic_8x": 20.7, "linear_time_4x": 27.6}
+
+TAGS = {
+    "odvae.kind": "run",
+    "operators": "paper",
+    "tiling": "off",
+    "preset": "laptop",
+    "data": "synthetic",
+    "image_vae": "bundled",
+    "protocol": "9x64x64 24 clips 0123abcd",
+}
+PARAMS = {
+    "task": "train",
+    "model.width": 16,
+    "train.steps": STEPS[-1],
+    "data.clip_frames": FRAMES,
+    "data.size_px": 64,
+}
+
+
+def fill(output_dir: Path) -> Store:
+    """Variants with tail, initialisations of variant 4, and runs that belong in no figure."""
+    store = Store.open(output_dir)
+    for seed in SEEDS:
+        for variant in VARIANT_DB:
+            add(store, variant=variant, seed=seed)
+        for init in ("random", "inflate", "center"):
+            add(store, init=init, seed=seed)
+    for variant in ("1", "2"):
+        add(store, variant=variant, tags={"preset": "smoke"})
+        add(store, variant=variant, tags={"protocol": "another"})
+    add(store, variant="1", seed=7, status=Status.FAILED)
+    add(store, variant="1", seed=8, params={"task": "evaluate"})
+    add(store, variant="1", seed=9, tags={"odvae.kind": "sweep"})
+    return store
+
+
+def add(
+    store: Store,
+    *,
+    variant: str = "4",
+    init: str = "tail",
+    seed: int = 0,
+    status: Status = Status.FINISHED,
+    tags: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
+    extra_db: float = 0.0,
+) -> str:
+    """One run; returns its identifier."""
+    own = {"variant": variant, "init": init, "seed": str(seed)}
+    log = store.create(
+        f"synthetic variant={variant} init={init} seed={seed}",
+        tags={**TAGS, **own, **(tags or {})},
+        parent_id=None,
+    )
+    log.params({**PARAMS, **(params or {})})
+    for step in STEPS:
+        psnr_db = final_db(variant, init, seed, step) + extra_db
+        scores = {
+            "eval/psnr_db": psnr_db,
+            "eval/ssim": psnr_db / 40,
+            "eval/lpips_squeeze": 1.2 - psnr_db / 30,
+            "eval/fvd_untrained_r3d18": 400 - 14 * psnr_db,
+            "train/loss": 30 - psnr_db,
+        }
+        log.metrics(scores, step)
+    for frame in range(FRAMES):
+        lag = 0.3 if init == "tail" else 0.45 * frame
+        log.metrics({"zero_step/psnr_db_by_frame": START_DB[init] - lag}, frame)
+        log.metrics({"eval/psnr_db_by_frame": psnr_db - 0.5 * lag + 0.1 * seed}, frame)
+    for name, value in REFERENCE_DB.items():
+        log.metrics({f"reference/{name}/psnr_db": value, f"reference/{name}/ssim": value / 40}, 0)
+    if init != "random":
+        log.metrics({"image_vae/psnr_db": 22.4, "image_vae/ssim": 0.56}, 0)
+    log.metrics(_cost(variant, seed), 0)
+    log.finish(status)
+    return log.run_id
+
+
+def final_db(variant: str, init: str, seed: int, step: int) -> float:
+    """Invented PSNR in dB."""
+    gain = (5.0 if init == "random" else 1.5) * (1 - math.exp(-step / 40))
+    noise = 0.05 * math.sin(5 * seed + 3 * float(variant)) + 0.08 * seed
+    return START_DB[init] + (gain + VARIANT_DB[variant] + noise if step else 0.0)
+
+
+def _cost(variant: str, seed: int) -> dict[str, float]:
+    speed = {"1": 1.0, "2": 1.2, "3": 2.0, "4": 1.9}[variant] * (1 + 0.02 * seed)
+    return {
+        "cost/encode_clips_per_s": 12 * speed,
+        "cost/decode_clips_per_s": 6 * speed,
+        "cost/train_steps_per_s": 3 * speed,
+        "cost/peak_memory_mb": 1400 / speed,
+        "cost/wall_s": 60.0,
+        "cost/parameters_millions": {"1": 3.9, "2": 1.9, "3": 3.6, "4": 3.8}[variant],
+    }

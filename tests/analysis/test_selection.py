@@ -1,0 +1,83 @@
+"""Only runs that differ in nothing else stand side by side."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import NoRuns, Runs, choose, load
+from analysis.selection import SETTING
+from odvae.errors import UserError
+from odvae.tracking import Store
+from tests.analysis import synthetic
+
+
+def test_only_finished_training_runs_are_loaded(runs: Runs) -> None:
+    assert set(runs.table["seed"]) == {"0", "1", "2"}  # 7, 8, 9: failed, evaluated, a sweep
+    assert len(runs.table) == 4 * 3 + 3 * 3 + 4
+    assert {"eval/psnr_db", "cost/encode_clips_per_s"} <= set(runs.table.columns)
+
+
+@pytest.mark.parametrize(
+    ("by", "levels", "held"),
+    [
+        ("variant", ["1", "2", "3", "4"], {"init": "tail"}),
+        ("init", ["random", "inflate", "center", "tail"], {"variant": "4"}),
+    ],
+)
+def test_the_largest_comparable_set_is_chosen(
+    runs: Runs, by: str, levels: list[str], held: dict[str, str]
+) -> None:
+    selection = choose(runs, by=by)  # type: ignore[arg-type]
+    assert selection.levels == levels
+    table = selection.runs.table
+    assert len(table) == 12
+    assert all(table[name].nunique() == 1 for name in (*SETTING, *held))
+    assert selection.setting["preset"] == "laptop"
+    assert selection.setting["protocol"] == synthetic.TAGS["protocol"]
+    assert held.items() <= selection.setting.items()
+
+
+def test_one_may_ask_for_another_set(runs: Runs) -> None:
+    selection = choose(runs, by="variant", only={"preset": "smoke"})
+    assert selection.levels == ["1", "2"]
+    assert selection.setting["preset"] == "smoke"
+    assert set(choose(runs, by="variant", only={"protocol": "another"}).levels) == {"1", "2"}
+    with pytest.raises(UserError, match=r"^only=colour must be one of preset, "):
+        choose(runs, by="variant", only={"colour": "blue"})
+
+
+def test_what_is_missing_comes_with_the_command_that_makes_it(runs: Runs) -> None:
+    with pytest.raises(NoRuns) as error:
+        choose(runs, by="init", only={"preset": "smoke"})
+    assert str(error.value) == (
+        "no finished runs with preset=smoke that differ in init alone; make them: "
+        "python -m odvae.run -m +experiment=inits"
+    )
+
+
+def test_a_configuration_run_again_counts_once(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for extra_db in (0.0, 1.0):  # the later counts
+        for variant in ("1", "4"):
+            synthetic.add(store, variant=variant, extra_db=extra_db)
+    values = choose(load(tmp_path), by="variant").last("eval/psnr_db").set_index("level")["value"]
+    expected = {v: synthetic.final_db(v, "tail", 0, synthetic.STEPS[-1]) + 1 for v in ("1", "4")}
+    pd.testing.assert_series_equal(
+        values.sort_index(), pd.Series(expected), check_names=False, check_index_type=False
+    )
+
+
+def test_histories_begin_before_training(runs: Runs) -> None:
+    history = choose(runs, by="init").history("eval/psnr_db")
+    assert len(history) == 4 * 3 * len(synthetic.STEPS)
+    first = history[history["step"] == 0].drop_duplicates(["level", "value"])
+    assert dict(zip(first["level"], first["value"], strict=True)) == synthetic.START_DB
+
+
+def test_a_metric_that_nobody_logged_is_empty(runs: Runs) -> None:
+    selection = choose(runs, by="variant")
+    assert selection.last("eval/fvd").empty
+    assert selection.history("eval/fvd").empty
+    assert pd.isna(selection.level_of("reference/mean_colour/fvd"))
+    assert selection.level_of("reference/mean_colour/psnr_db") == pytest.approx(14.7)
