@@ -1,6 +1,7 @@
 """Run jobs side by side, each in a process of its own: what one does cannot touch another."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ PARENT_RUN_VARIABLE = "ODVAE_PARENT_RUN"  # the sweep's run in the store
 _MEMORY_PER_JOB_BYTES = 4 * 2**30  # beyond it, fewer jobs run at a time
 _MAX_PARALLEL = 8
 _POLL_S = 0.2
+_PATIENCE_S = 20.0  # for an interrupted job to end by itself
 
 
 @dataclass
@@ -86,10 +88,7 @@ def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, consol
                     )
                 time.sleep(_POLL_S)
         finally:
-            for _, process in running.values():
-                process.terminate()
-            for _, process in running.values():
-                process.wait()
+            _interrupt([process for _, process in running.values()])
 
 
 def _start(
@@ -111,7 +110,21 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches this process, which passes it on once
         )
+
+
+def _interrupt(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Ask jobs to stop, so that they close their runs in the store; insist after a while."""
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    deadline_s = time.monotonic() + _PATIENCE_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _gpus() -> list[str]:

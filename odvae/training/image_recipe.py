@@ -34,7 +34,7 @@ _CODE_SAMPLE_STEPS = 64  # batches that the target code is fitted on
 class ImageRecipe:
     """How the image VAE is trained. Raises UserError for a field out of range."""
 
-    steps: int = 2500
+    steps: int = 2200
     seed: int = 0
     crop_px: int = 64
     muon_learning_rate: float = 0.01
