@@ -36,6 +36,7 @@ from odvae.training.image_source import BUNDLED
 from odvae.training.precision import Device, Precision, resolve
 
 WIDTH, BLOCKS, NORM_GROUPS = 16, 1, "channels/16"
+FACTS_FILE = "recipe.json"
 FRAMES_PER_VIDEO, SHORT_SIDE_PX, CROP_PX = 4, 80, 64  # of the frames it is measured on
 
 
@@ -72,10 +73,8 @@ def make(clips: str, *, seeds: int, steps: int, to: Path) -> None:
         console.print(f"seed {seed}: {scores} dB, bicubic 8x {bicubic} dB", highlight=False)
     scores, _, recipe, vae = max(trials, key=lambda trial: trial[0]["heldout"])
     half = {name: tensor.half() for name, tensor in vae.state_dict().items()}
-    notes = {p.name: p.read_bytes() for p in to.glob("*.md")}
+    (to / FACTS_FILE).unlink(missing_ok=True)  # a model is never written over other files
     write_folder(to, vae.architecture, half)
-    for name, text in notes.items():
-        (to / name).write_bytes(text)
     facts = {
         "recipe": asdict(recipe),
         "psnr_db": scores,
@@ -88,7 +87,7 @@ def make(clips: str, *, seeds: int, steps: int, to: Path) -> None:
         "held_out": [video.name for video in source.heldout],
         "sha256": hashlib.sha256((to / WEIGHTS_FILE).read_bytes()).hexdigest(),
     }
-    (to / "recipe.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (to / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
     for seed in range(seeds):
         to.with_name(f".{to.name}-seed{seed}.pt").unlink(missing_ok=True)
     console.print(f"wrote {to} (seed {recipe.seed})", highlight=False)
