@@ -12,7 +12,10 @@ from odvae.errors import UserError
 
 Factor = Literal["variant", "init"]
 
-SETTING = ("preset", "data", "operators", "tiling", "image_vae", "protocol", *PARAMS)
+SETTING = (
+    *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
+    *("precision", "device", "lpips_loss", *PARAMS),
+)
 """What must be the same: numbers from different protocols or presets do not compare."""
 
 COMMANDS: dict[Factor, str] = {

@@ -13,14 +13,27 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from odvae.data import DataConfig
 from odvae.errors import UserError
-from odvae.inference import TilingConfig
+from odvae.inference import TilingConfig, TilingMode
 from odvae.metrics import MetricsConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
 from odvae.training.config import LossConfig, TrainConfig
-from odvae.training.image_source import ImageVaeConfig
+from odvae.training.image_source import ImageVaeConfig, ImageVaeSource
 
-# Fields that say where and how to work, not what comes out.
-_NOT_IDENTITY = ("output_dir", "rerun")
+# Fields that say where and how often to write, not what comes out. What lies at a path is
+# identified by its content.
+_NOT_IDENTITY = {
+    "output_dir",
+    "rerun",
+    "checkpoint",
+    "data.path",
+    "image_vae.path",
+    "train.device",  # with the precision, resolved: see the run's key
+    "train.precision",
+    "train.log_every_steps",
+    "train.checkpoint_every_steps",
+}
+# What a comparison varies.
+_FACTORS = {"variant", "init.how", "seed"}
 
 
 class Task(Enum):
@@ -96,9 +109,22 @@ class RunConfig:
         return _flat(_plain(asdict(self)))
 
     def digest(self) -> str:
-        """Hash of the fields that determine the result."""
-        fields = {k: v for k, v in self.flat().items() if k not in _NOT_IDENTITY}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        """Hash of the fields that determine the result, together with what lies at the paths."""
+        return _digest(self.flat(), without=_NOT_IDENTITY | self._unread())
+
+    def setting(self) -> str:
+        """Hash of what runs must share for variants, initialisations and seeds to compare."""
+        return _digest(self.flat(), without=_NOT_IDENTITY | _FACTORS)[:8]
+
+    def _unread(self) -> set[str]:
+        """Fields that the values of others make irrelevant."""
+        random = self.init.how is Initialisation.random
+        unread = {"train.learning_rate" if random else "train.learning_rate_random"}
+        if self.tiling.mode is TilingMode.off:
+            unread.add("tiling.group_frames")
+        if random or self.image_vae.resolved(self.model.width) is not ImageVaeSource.local:
+            unread |= {name for name in self.flat() if name.startswith("image_vae.recipe.")}
+        return unread
 
 
 def register() -> None:
@@ -139,6 +165,11 @@ def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _names(child, f"{prefix}{key}.")
         else:
             yield prefix + key
+
+
+def _digest(fields: dict[str, Any], *, without: set[str]) -> str:
+    kept = {name: value for name, value in fields.items() if name not in without}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,8 @@ def explain(error: Exception) -> str:
         case MissingConfigException():
             return _no_such_choice(error)
         case OverrideParseException():
-            return f"{error.override!r} is not of the form field=value: {_first_line(error)}"
+            reason = _first_line(error, but="Error parsing override")
+            return f"{error.override!r} is not of the form field=value: {reason}"
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror} (output_dir says where results go)"
     no_such_field = _NO_SUCH_FIELD.match(str(error))
@@ -38,9 +39,10 @@ def _no_such_choice(error: MissingConfigException) -> str:
     return f"{group} must be one of {', '.join(sorted(error.options))}, got {name!r}"
 
 
-def _first_line(error: Exception) -> str:
-    """The ones after it are addresses and Hydra's inner names."""
-    return str(error).strip().partition("\n")[0].rstrip(" .")
+def _first_line(error: Exception, *, but: str = "\n") -> str:
+    """The first line that does not start with ``but``; later ones are Hydra's inner names."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line.rstrip(" .") for line in lines if line and not line.startswith(but)), "")
 
 
 def _root(error: BaseException) -> BaseException:

@@ -5,6 +5,7 @@ python -m odvae.run -m variant=1,2,3,4 init=tail seed=0,1,2
 """
 
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -51,6 +52,11 @@ class _Composed:
 def main() -> int:
     """Run the command line; returns the exit code: 2 for a user's mistake, 1 for failed jobs."""
     end_with_parent()
+    for ending in (
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # then runs are closed in the store, as by Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
     register()
     config_files.register_experiments()
     try:
@@ -78,10 +84,13 @@ def _compose() -> list[_Composed]:
     @hydra.main(version_base="1.3", config_path=str(config_files.conf()), config_name="run")
     def keep(config: DictConfig) -> None:
         settings = HydraConfig.get()
+        # As typed: ${...} is for Hydra to fill in, in each job anew.
+        overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
+        assert isinstance(overrides, list)
         jobs.append(
             _Composed(
                 config,
-                overrides=list(settings.overrides.task),
+                overrides=[str(override) for override in overrides],
                 in_sweep=settings.mode is RunMode.MULTIRUN,
                 parallel=settings.launcher.get("parallel"),
             )
@@ -93,14 +102,13 @@ def _compose() -> list[_Composed]:
         try:
             keep()
         except ValueError as error:  # init=3 and other numbers where a name belongs
-            raise UserError(str(error)) from error
+            raise UserError(f"{_typed()}: {error}") from error
     return jobs
 
 
 def _run(jobs: Sequence[_Composed]) -> None:
     configs = [resolve(job.config) for job in jobs]  # all are checked before any starts
-    typed = (a for a in sys.argv[1:] if "=" in a and not a.startswith(("-", "hydra")))
-    name = " ".join(typed) or "default"
+    name = _typed()
     status_file = os.environ.get(STATUS_FILE_VARIABLE)
     if jobs[0].in_sweep:
         overrides = [job.overrides for job in jobs]
@@ -110,6 +118,12 @@ def _run(jobs: Sequence[_Composed]) -> None:
         _run_for_sweep(configs[0], name, StatusFile(Path(status_file)))
     else:
         _run_at_terminal(configs[0], name, Console())
+
+
+def _typed() -> str:
+    """What the person set on the command line: the name of the run, or of the sweep."""
+    fields = (a for a in sys.argv[1:] if "=" in a and not a.startswith(("-", "hydra")))
+    return " ".join(fields) or "default"
 
 
 def _run_for_sweep(config: RunConfig, name: str, status: StatusFile) -> None:

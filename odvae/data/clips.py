@@ -13,11 +13,12 @@ from torch import Tensor
 from odvae.data.augment import augment_clip
 from odvae.data.config import DataConfig
 from odvae.data.frames import FrameStore
-from odvae.data.manifest import EvalClip, Manifest, file_sha256
+from odvae.data.manifest import EvalClip, Manifest
 from odvae.data.pixels import to_pixels
 from odvae.data.sources import Source, VideoRange
 from odvae.data.video import UnreadableVideo
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 
 MAX_FAILED_DRAWS = 20  # in a row, for one clip
 

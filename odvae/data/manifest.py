@@ -4,14 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
 
 from odvae.data.config import DataConfig
 from odvae.data.pixels import resized_shape
 from odvae.data.sources import Source, VideoRange
 from odvae.data.video import probe
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,18 +84,6 @@ def make_manifest(source: Source, config: DataConfig) -> Manifest:
             for clip in _video_clips(video, config, share=share, crops=its_crops)
         ]
     )
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, in hexadecimal; read once as long as its size and date stay the same."""
-    state = path.stat()
-    return _sha256(path, state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _sha256(path: Path, _size_bytes: int, _modified_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _crops(video: VideoRange, config: DataConfig) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from odvae.experiment.evaluation import Bench
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.pace import Pace, read_elapsed_s, write_elapsed_s
 from odvae.experiment.progress import Progress
-from odvae.metrics import EvaluationResult, Lpips, OriginalFeatures, available, weights_at_hand
+from odvae.metrics import EvaluationResult, Lpips, OriginalFeatures, available
 from odvae.model import ODVAE, Initialisation, image_state_dict, inflate
 from odvae.tracking import RunLog
 from odvae.training import video_recipe
@@ -36,6 +36,7 @@ class Job:
         log: RunLog,
         progress: Progress,
         checkpoint: ODVAE | None,
+        lpips_loss: bool,
     ) -> None:
         self.config = config
         self.heldout = heldout
@@ -44,16 +45,18 @@ class Job:
         self.log = log
         self.progress = progress
         self.checkpoint = checkpoint  # the model to evaluate; None: one is trained
+        self.lpips_loss = lpips_loss  # whether the LPIPS term is part of the objective
         self.started_s = time.monotonic() - read_elapsed_s(folder)
 
     def execute(self, name: str) -> None:
         """Everything between the run's start and its end in the store."""
         torch.manual_seed(self.config.seed)
         self._log_setup()
+        image = self._image_vae()  # before all that takes time: it may not be to be had
         bench = self._bench()
         self._log_references(bench)
         if self.checkpoint is None:
-            vae = self._trained(bench)
+            vae = self._trained(bench, image)
         else:
             vae = self.checkpoint.to(self.arithmetic.device)
         self._evaluate_and_log(bench, vae, name)
@@ -97,7 +100,11 @@ class Job:
         for name, scores in references.items():
             self._log_scores(f"reference/{name}", scores, step=0)
 
-    def _image_vae(self) -> ImageVae:
+    def _image_vae(self) -> ImageVae | None:
+        """What the weights start from, if a model is trained and they do not start at random."""
+        if self.checkpoint is not None or self.config.init.how is Initialisation.random:
+            return None
+
         def report() -> Report:
             self.progress.stage("image VAE", self.config.image_vae.recipe.steps)
             return lambda step, _: self.progress.done(step)
@@ -116,10 +123,10 @@ class Job:
 
     # -- training ----------------------------------------------------------------------------
 
-    def _trained(self, bench: Bench) -> ODVAE:
+    def _trained(self, bench: Bench, image: ImageVae | None) -> ODVAE:
         config = self.config
         vae = ODVAE(config.architecture())
-        self._initialise(vae, bench)
+        self._initialise(vae, image, bench)
         vae.to(self.arithmetic.device)
         self.log.params({"parameters": sum(p.numel() for p in vae.parameters())})
         state = video_recipe.initial_state(vae, config.train, config.init.how)
@@ -134,7 +141,7 @@ class Job:
             seed=config.seed,
             store=FrameStore(config.data.short_side_px),
         )
-        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips_loss(), config.seed)
+        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed)
         self.progress.stage("train", config.train.steps)
         pace = Pace()
 
@@ -171,16 +178,16 @@ class Job:
             self.log.tags({"data.redrawn": dict(clips.skipped)})
         if pace.step_s:
             self.log.metrics({"cost/train_steps_per_s": 1 / pace.step_s}, step=0)
+            self.log.flush()
         averaged = state.ema.model
         assert isinstance(averaged, ODVAE)
         return averaged
 
-    def _initialise(self, vae: ODVAE, bench: Bench) -> None:
+    def _initialise(self, vae: ODVAE, image: ImageVae | None, bench: Bench) -> None:
         how = self.config.init.how
-        if how is Initialisation.random:
+        if image is None:
             inflate(vae, None, how, torch.Generator().manual_seed(self.config.seed))
             return
-        image = self._image_vae()
         self.log.tags({"image_vae.sha256": image.digest})
         inflate(vae, image_state_dict(image.vae), how)
         self.progress.stage("image VAE's own quality", len(self.heldout))
@@ -190,13 +197,16 @@ class Job:
         )
         self._log_scores("image_vae", scores, step=0)
 
-    def _lpips_loss(self) -> Lpips | None:
+    def _lpips(self) -> Lpips | None:
         losses = self.config.losses
-        if losses.lpips_weight == 0 or not weights_at_hand(losses.lpips_backbone):
-            self.log.tags({"lpips_loss": "none"})
-            return None
-        self.log.tags({"lpips_loss": losses.lpips_backbone.value})
-        return Lpips(losses.lpips_backbone).to(self.arithmetic.device)
+        if self.lpips_loss:
+            return Lpips(losses.lpips_backbone).to(self.arithmetic.device)
+        if losses.lpips_weight > 0:
+            self.progress.note(
+                f"trained without the LPIPS term: the weights of {losses.lpips_backbone.value} are "
+                "not on this computer (python -m odvae.weights tells how to get them)"
+            )
+        return None
 
     def _log_curve_point(self, bench: Bench, state: TrainingState) -> None:
         self.progress.stage(f"look at step {state.step}", len(self.heldout))

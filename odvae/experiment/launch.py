@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from odvae.experiment.progress import (
     PARENT_PID_VARIABLE,
@@ -81,7 +82,7 @@ def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, consol
                         console.print(_ending(job), highlight=False)
                     display.update(
                         lines[slot],
-                        description=f"{job.name}: {job.status.stage}",
+                        description=escape(f"{job.name}: {job.status.stage}"),
                         completed=job.status.done,
                         total=job.status.total,
                         visible=slot in running,
@@ -101,7 +102,7 @@ def _start(
         PARENT_RUN_VARIABLE: parent_id,
     }
     if torch.cuda.is_available():
-        environment["CUDA_VISIBLE_DEVICES"] = _gpus()[slot]
+        environment["CUDA_VISIBLE_DEVICES"] = _gpus()[slot % torch.cuda.device_count()]
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("wb") as log:
         return subprocess.Popen(
@@ -134,9 +135,10 @@ def _gpus() -> list[str]:
 
 
 def _ending(job: LaunchedJob) -> str:
+    name, log = escape(job.name), escape(str(job.log))
     if job.returncode == 0:
         was = "was already finished" if job.status.already_finished else "finished"
-        return f"[green]{job.name}[/green]: {was}"
+        return f"[green]{name}[/green]: {was}"
     if job.returncode is not None and job.returncode < 0:
-        return f"[red]{job.name}[/red]: ended by signal {-job.returncode} (log: {job.log})"
-    return f"[red]{job.name}[/red]: failed: {job.last_words} (log: {job.log})"
+        return f"[red]{name}[/red]: ended by signal {-job.returncode} (log: {log})"
+    return f"[red]{name}[/red]: failed: {escape(job.last_words)} (log: {log})"

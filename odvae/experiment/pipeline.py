@@ -15,8 +15,9 @@ from odvae.experiment.progress import Progress
 from odvae.model import ODVAE, Initialisation, load
 from odvae.revision import git_commit
 from odvae.tracking import Status, Store
-from odvae.training.image_source import check_fits, weights_sha256
-from odvae.training.precision import resolve
+from odvae.training import video_recipe
+from odvae.training.image_source import check_fits, fingerprint, weights_sha256
+from odvae.training.precision import Arithmetic, resolve
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     checkpoint = _checkpoint(config)
     arithmetic = resolve(config.train.device, config.train.precision)
     heldout = HeldOut.open(config.data, batch=config.train.batch)
-    key = _key(config, heldout, checkpoint)
+    lpips_loss = video_recipe.lpips_at_hand(config.losses)
+    key = _key(config, heldout, checkpoint, arithmetic=arithmetic, lpips_loss=lpips_loss)
     output = Path(config.output_dir).expanduser().absolute()
     store = Store.open(output)
     folder = output / "runs" / key[:12]
@@ -61,11 +63,19 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
         found = store.find({"odvae.key": key})
         if found and found[0].status == Status.FINISHED.value and not config.rerun:
             return Outcome(found[0].run_id, folder, already_finished=True)
-        tags = {"odvae.key": key, **_tags(config, heldout, checkpoint)}
+        tags = {
+            "odvae.key": key,
+            "precision": arithmetic.precision.value,
+            "device": arithmetic.device.type,
+            "lpips_loss": config.losses.lpips_backbone.value if lpips_loss else "none",
+            **_tags(config, heldout, checkpoint),
+        }
         if found and not config.rerun:
             log = store.resume(found[0].run_id)
+            log.tags(tags | {"error": ""})
         else:
-            (folder / "state.pt").unlink(missing_ok=True)
+            for leftover in ("state.pt", "elapsed_s"):
+                (folder / leftover).unlink(missing_ok=True)
             log = store.create(name, tags=tags, parent_id=parent_id)
         progress.began(log.run_id)
         job = Job(
@@ -76,21 +86,27 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
             log=log,
             progress=progress,
             checkpoint=checkpoint,
+            lpips_loss=lpips_loss,
         )
-        status = Status.FAILED
-        try:
-            job.execute(name)
-            status = Status.FINISHED
-        except KeyboardInterrupt:
-            status = Status.KILLED
-            raise
-        except Exception as error:
-            log.tags({"error": f"{type(error).__name__}: {error}"})
-            raise
-        finally:
-            log.finish(status)
+        _execute(job, name)
         (folder / "state.pt").unlink(missing_ok=True)
     return Outcome(log.run_id, folder, already_finished=False)
+
+
+def _execute(job: Job, name: str) -> None:
+    """However the job ends, its run in the store says so."""
+    status = Status.FAILED
+    try:
+        job.execute(name)
+        status = Status.FINISHED
+    except KeyboardInterrupt:
+        status = Status.KILLED
+        raise
+    except Exception as error:
+        job.log.tags({"error": f"{type(error).__name__}: {error}"})
+        raise
+    finally:
+        job.log.finish(status)
 
 
 def _checkpoint(config: RunConfig) -> ODVAE | None:
@@ -100,16 +116,29 @@ def _checkpoint(config: RunConfig) -> ODVAE | None:
         try:
             return load(Path(config.checkpoint).expanduser())
         except UserError as error:
-            raise UserError(f"checkpoint={config.checkpoint}: {error}") from error
+            raise UserError(f"checkpoint: {error}") from error
     if config.init.how is not Initialisation.random:
         check_fits(config.image_vae, config.architecture())
     return None
 
 
-def _key(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> str:
-    """What determines the result: the configuration, the clips, the weights that are evaluated."""
-    weights = "" if checkpoint is None else weights_sha256(checkpoint)
-    identity = f"{config.digest()} {heldout.fingerprint()} {weights}"
+def _key(
+    config: RunConfig,
+    heldout: HeldOut,
+    checkpoint: ODVAE | None,
+    *,
+    arithmetic: Arithmetic,
+    lpips_loss: bool,
+) -> str:
+    """What determines the result: configuration, clips, weights it starts from, arithmetic."""
+    if checkpoint is not None:
+        weights = weights_sha256(checkpoint)
+    elif config.init.how is Initialisation.random:
+        weights = ""
+    else:
+        weights = fingerprint(config.image_vae, config.model.width)
+    parts = [config.digest(), heldout.fingerprint(), weights, f"{arithmetic}", f"{lpips_loss}"]
+    identity = " ".join(parts)
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
@@ -127,5 +156,6 @@ def _tags(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> dict
         "image_vae": config.image_vae.resolved(config.model.width).value,
         "seed": str(config.seed),
         "protocol": heldout.manifest.digest[:8],
+        "setting": config.setting(),
         "git_commit": git_commit() or "none",
     }

@@ -79,7 +79,7 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """Print above the bar."""
-        self._console.print(text, style="yellow", highlight=False)
+        self._console.print(text, style="yellow", highlight=False, markup=False)
 
 
 @dataclass

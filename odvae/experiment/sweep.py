@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from odvae.config import RunConfig
+from odvae.errors import UserError
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
@@ -42,6 +43,8 @@ def run_sweep(
         UserError: a configuration cannot run.
         JobsFailed: after all the others have finished.
     """
+    if parallel is not None and parallel < 1:
+        raise UserError(f"hydra.launcher.parallel must be at least 1, got {parallel}")
     check(configs)
     output = Path(configs[0].output_dir).expanduser().absolute()
     store = Store.open(output)
@@ -61,6 +64,7 @@ def run_sweep(
             at_a_time = parallel or parallel_jobs(len(jobs))
             launch(jobs, parallel=at_a_time, parent_id=log.run_id, console=console)
         failed = [job for job in jobs if job.returncode != 0]
+        _close_dead_runs(store, failed)
         status = Status.FAILED if failed else Status.FINISHED
         _report(store, log, jobs, output, console)
     finally:
@@ -80,18 +84,27 @@ def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
     return store.create(name, tags=tags, parent_id=None)
 
 
+def _close_dead_runs(store: Store, failed: Sequence[LaunchedJob]) -> None:
+    """Mark the runs of jobs that had no chance to do it: ended by a signal, or out of memory."""
+    for job in failed:
+        run_id = job.status.run_id
+        if run_id is not None and store.get(run_id).status == "RUNNING":
+            store.resume(run_id).finish(Status.FAILED)
+
+
 def _report(
     store: Store, log: RunLog, jobs: Sequence[LaunchedJob], output: Path, console: Console
 ) -> None:
     for note in dict.fromkeys(note for job in jobs for note in job.status.notes):
-        console.print(note, style="yellow", highlight=False)
+        console.print(note, style="yellow", highlight=False, markup=False)
     runs = [store.get(job.status.run_id) for job in jobs if job.status.run_id is not None]
-    if not runs:
-        return
-    summary = summarise(runs)
-    summary.print(console)
-    log.text(summary.csv(), "summary.csv")
-    _log_plot(runs, log)
+    if runs:
+        summary = summarise(runs)
+        summary.print(console)
+        log.text(summary.csv(), "summary.csv")
+    finished = [run for run in runs if run.status == Status.FINISHED.value]
+    if finished:
+        _log_plot(finished, log)
     where(output, console)
 
 

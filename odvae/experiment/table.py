@@ -21,7 +21,7 @@ _COSTS = {
     "peak_memory_mb": "peak MB",
     "wall_s": "wall s",
 }
-_MIN_WIDTH = 112  # columns of a terminal that the table needs; a narrower one wraps its lines
+_WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
 _TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
 
 
@@ -46,7 +46,7 @@ class Summary:
             table.add_column(title, justify="right" if index else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
-        wide = Console(file=console.file, width=max(console.width, _MIN_WIDTH))
+        wide = Console(file=console.file, width=max(console.width, _WIDTH))
         wide.print(table)
 
 

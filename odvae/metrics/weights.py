@@ -4,18 +4,17 @@ A file is looked for in the folders of ``ODVAE_WEIGHTS``, in the cache of this p
 one of torch.hub, and is used only when its sha256 is the published one.
 """
 
-import hashlib
 import logging
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import pooch  # type: ignore[import-untyped, unused-ignore]
 import torch
 
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 from odvae.metrics.weights_table import TABLE, Weights, WeightsFile
 
 LOG = logging.getLogger(__name__)
@@ -142,20 +141,13 @@ def _search(row: Weights) -> _Search:
 
 def _problem(path: Path, file: WeightsFile) -> str | None:
     """Why a file is not what its name says, or None when it is."""
-    stat = path.stat()
-    if stat.st_size != file.size_bytes:
-        return f"{stat.st_size:,} bytes instead of {file.size_bytes:,}"
-    got = _sha256(path, stat.st_size, stat.st_mtime_ns)
+    size_bytes = path.stat().st_size
+    if size_bytes != file.size_bytes:
+        return f"{size_bytes:,} bytes instead of {file.size_bytes:,}"
+    got = file_sha256(path)
     if got != file.sha256:
         return f"sha256 is {got[:12]}..., not {file.sha256[:12]}..."
     return None
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, _size_bytes: int, _mtime_ns: int) -> str:
-    """Hash of a file; size and time are in the signature so that a changed file is read again."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _download(file: WeightsFile) -> Path:

@@ -12,12 +12,14 @@ from filelock import FileLock
 
 from odvae.data import VideoRange
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 from odvae.model import IMAGE, ODVAE, Architecture, Operators, inflate, load
 from odvae.model.architecture import LEVEL_MULTIPLIERS
+from odvae.model.saved import WEIGHTS_FILE
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
-from odvae.training.sd_vae import read_sd_vae, weights_file
+from odvae.training.sd_vae import HUB_ID, read_sd_vae, weights_file
 
 BUNDLED = Path(__file__).parents[1] / "assets" / "image_vae"
 SD = Architecture(variant=IMAGE, width=128, blocks=2, norm_groups=32, operators=Operators.strict)
@@ -114,6 +116,19 @@ def get_image_vae(
         case _:
             vae = load(BUNDLED)
     return ImageVae(vae, digest=weights_sha256(vae))
+
+
+def fingerprint(config: ImageVaeConfig, width: int) -> str:
+    """What tells the image VAE from others, without building it; ``local`` follows from data."""
+    match config.resolved(width):
+        case ImageVaeSource.local:
+            return "local"
+        case ImageVaeSource.sd if config.path is None:
+            return HUB_ID
+        case ImageVaeSource.sd:
+            return file_sha256(weights_file(config.path))
+        case _:
+            return file_sha256(BUNDLED / WEIGHTS_FILE)
 
 
 def weights_sha256(vae: ODVAE) -> str:

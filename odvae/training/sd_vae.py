@@ -1,9 +1,8 @@
 """The real SD-VAE's weights: from a diffusers folder, a file, or the hub."""
 
-import hashlib
+import logging
 import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -11,10 +10,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 
 HUB_ID = "stabilityai/sd-vae-ft-mse"
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
-_CHUNK_BYTES = 2**22
+# Of damaged files and of files of other kinds; an old-fashioned one is a bare pickle.
+_UNREADABLE = (
+    SafetensorError,
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 def read_sd_vae(path: str | None) -> dict[str, Tensor]:
@@ -28,23 +37,30 @@ def read_sd_vae(path: str | None) -> dict[str, Tensor]:
         UserError: nothing readable there, or no network.
     """
     file = _from_hub() if path is None else weights_file(path)
-    try:
-        tensors: dict[str, Any]
-        if file.suffix == ".safetensors":
-            tensors = load_file(file)
-        else:
-            tensors = torch.load(file, map_location="cpu", weights_only=True)
-            tensors = tensors.get("state_dict", tensors)
-    except (SafetensorError, OSError, RuntimeError, EOFError) as error:
-        raise UserError(f"image_vae.path={file}: damaged or not weights ({error})") from error
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"image_vae.path={file}: refused, it would run code when loaded; "
-            "convert it to safetensors first"
-        ) from error
-    weights = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    loaded = _loaded(file)
+    tensors = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(tensors, dict):
+        raise UserError(f"image_vae.path={file}: not weights, but a {type(loaded).__name__}")
     kept = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")  # CompVis adds a loss
-    return {name: value.float() for name, value in weights.items() if name.startswith(kept)}
+    return {
+        name: value.float()
+        for name, value in tensors.items()
+        if isinstance(value, Tensor) and name.startswith(kept)
+    }
+
+
+def _loaded(file: Path) -> object:
+    """What a file holds; code in it is not run."""
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        if "GLOBAL" in str(error):  # the name of a function, or of a class
+            problem = "refused, it would run code when loaded; convert it to safetensors first"
+        else:
+            problem = "damaged, or not weights"
+        raise UserError(f"image_vae.path={file}: {problem}") from error
 
 
 def weights_file(path: str) -> Path:
@@ -61,6 +77,7 @@ def _from_hub() -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports each of its retries
     try:
         file = Path(hf_hub_download(HUB_ID, WEIGHTS_FILE))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -69,14 +86,6 @@ def _from_hub() -> Path:
             "get it elsewhere and name the folder or file with image_vae.path=..."
         ) from error
     recorded = file.resolve().name  # the hub's cache keeps a large file under its sha256
-    if recorded != _sha256(file):
+    if recorded != file_sha256(file):
         raise UserError(f"image_vae=sd: {file} is not the file that the hub records (sha256)")
     return file
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()

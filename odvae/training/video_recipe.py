@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from odvae.data import TrainingClips, prefetch
-from odvae.metrics import Lpips
+from odvae.metrics import Lpips, weights_at_hand
 from odvae.model import ODVAE, Initialisation
 from odvae.training import losses
 from odvae.training.config import LossConfig, TrainConfig
@@ -37,6 +37,11 @@ class VideoLoss:
             distance = self.lpips(video, reconstruction)
             terms["lpips"] = self.config.lpips_weight * losses.perceptual(distance, like=video)
         return terms
+
+
+def lpips_at_hand(config: LossConfig) -> bool:
+    """Whether the LPIPS term is part of the objective: wanted, and its weights are here."""
+    return config.lpips_weight > 0 and weights_at_hand(config.lpips_backbone)
 
 
 def initial_state(vae: ODVAE, config: TrainConfig, how: Initialisation) -> TrainingState:

@@ -1,0 +1,71 @@
+"""The command, run in this process (fast) or in one of its own (as a person runs it)."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from odvae.run import main
+
+# Seconds a run: small clips, and no network that looks for the weights of a metric.
+QUICK = (
+    "preset=smoke",
+    "metrics.lpips=[]",
+    "metrics.frechet=false",
+    "losses.lpips_weight=0",
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How the command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
+    """Run the command in this process, ``folder`` being the current one."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name in _foreign():
+            patch.delenv(name)
+        for name, value in (environment or {}).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["odvae", *arguments])
+        patch.chdir(folder)
+        code = main()
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Start the command in a process and a session of its own."""
+    environment = {k: v for k, v in os.environ.items() if k not in _foreign()}
+    return subprocess.Popen(
+        [sys.executable, "-m", "odvae.run", *arguments],
+        cwd=folder,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_alone(folder: Path, *arguments: str) -> Ran:
+    """Run the command in a process of its own."""
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=600)
+    return Ran(process.returncode, out, err)
+
+
+def _foreign() -> list[str]:
+    """Variables of this process's environment that change what the command does."""
+    return [name for name in os.environ if name.startswith(("ODVAE_", "MLFLOW_TRACKING"))]

@@ -1,0 +1,176 @@
+"""The configuration: all that is offered works, no option is dead, and identity means identity."""
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+import odvae
+from odvae import config_files
+from odvae.config import RunConfig, field_names, register, resolve
+from odvae.data import DataSource
+from odvae.training.image_source import ImageVaeSource
+
+CONF = config_files.conf()
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).iterdir())]
+EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
+NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
+SET_BY_PRESETS = {
+    "preset",
+    *(f"model.{name}" for name in ("width", "blocks", "norm_groups")),
+    *(f"data.{name}" for name in ("clip_frames", "size_px", "short_side_px", "eval_clips")),
+    *(f"train.{name}" for name in ("batch", "steps", "learning_rate", "learning_rate_random")),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    register()
+    config_files.register_experiments()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def _composed(*overrides: str) -> RunConfig:
+    return resolve(compose("run", list(overrides)))
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes(group: str, option: str) -> None:
+    config = _composed(f"{group}={option}", *NEEDS.get((group, option), []))
+    chosen = {
+        "data": config.data.source,
+        "image_vae": config.image_vae.source,
+        "init": config.init.how,
+        "preset": config.preset,
+        "task": config.task,
+        "tiling": config.tiling.mode,
+    }[group]
+    assert option == (chosen.value if isinstance(chosen, Enum) else chosen)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes(name: str) -> None:
+    """With the first and with the last value of everything that it sweeps over."""
+    asked = compose("run", [f"+experiment={name}"], return_hydra_config=True)
+    swept = OmegaConf.to_container(asked.hydra.sweeper.params or OmegaConf.create({}))
+    assert isinstance(swept, dict)
+    for place in (0, -1):
+        values = [f"{field}={str(given).split(',')[place]}" for field, given in swept.items()]
+        _composed(f"+experiment={name}", *values)
+
+
+def test_presets_set_the_sizes_only() -> None:
+    for file in (CONF / "preset").iterdir():
+        text = file.read_text()
+        assert text.startswith("# @package _global_\n")
+        assert set(_leaves(yaml.safe_load(text))) == SET_BY_PRESETS, file.name
+
+
+def test_preset_paper_is_the_paper() -> None:
+    """Sections 3 and 4.1; what the paper leaves open is as in its released code."""
+    config = _composed("preset=paper").flat()
+    paper = {
+        "model.width": 128,
+        "model.blocks": 2,
+        "model.norm_groups": 32,
+        "model.latent_channels": 4,
+        "variant": 4,
+        "operators": "paper",
+        "init.how": "tail",
+        "data.clip_frames": 25,
+        "data.size_px": 256,
+        "train.batch": 8,
+        "train.steps": 650_000,
+        "train.learning_rate": 1e-5,
+        "train.learning_rate_random": 1e-5,
+        "train.ema_decay": 0.999,
+        "losses.kl_weight": 1e-6,
+        "losses.lpips_weight": 1.0,
+        "losses.lpips_backbone": "vgg",
+    }
+    assert {name: config[name] for name in paper} == paper
+    assert _composed("preset=paper").image_vae.resolved(128) is ImageVaeSource.sd
+    assert _composed("tiling=temporal").tiling.group_frames == 33
+
+
+def test_every_field_is_read() -> None:
+    """By some code other than the check of its own range."""
+    read: set[str] = set()
+    for file in Path(odvae.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        checks = [n for n in ast.walk(tree) if getattr(n, "name", "") == "__post_init__"]
+        ignored = {id(node) for check in checks for node in ast.walk(check)}
+        read |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Load)
+            and id(node) not in ignored
+        }
+    named = {part for name in field_names() for part in name.split(".")}
+    assert named - read == set()
+
+
+def test_help_shows_every_field() -> None:
+    assert sorted(_composed().flat()) == sorted(field_names())
+
+
+def test_the_digest_tells_results_apart() -> None:
+    """It ignores where a run writes and whether it repeats itself, and nothing else."""
+    config = _composed()
+    for name in field_names():
+        changed = copy.deepcopy(config)
+        *sections, last = name.split(".")
+        section: Any = changed
+        for part in sections:
+            section = getattr(section, part)
+        setattr(section, last, _other(getattr(section, last)))
+        same = changed.digest() == config.digest()
+        assert same is (name in ("output_dir", "rerun")), name
+    assert copy.deepcopy(config).digest() == config.digest()
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same type."""
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value + "_other"
+        case list():
+            return value[1:]
+        case Enum():
+            return next(kind for kind in type(value) if kind is not value)
+        case None:
+            return "other"
+    raise TypeError(f"no other value for {value!r}")
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def test_fields_are_dataclasses_all_the_way() -> None:
+    """So that a name on the command line is a name in the code."""
+    config = RunConfig(preset="none", model=_composed().model)
+    sections = {f.name for f in fields(config) if is_dataclass(getattr(config, f.name))}
+    assert sections == {name.split(".")[0] for name in field_names() if "." in name}
+    assert config.data.source is DataSource.bundled

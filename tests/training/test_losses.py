@@ -1,0 +1,110 @@
+"""The terms of the objective, against values computed by hand. Tensors are (B, C, T, H, W)."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from odvae.errors import UserError
+from odvae.metrics import Lpips
+from odvae.model import Posterior
+from odvae.training import losses
+from odvae.training.config import LossConfig, TrainConfig
+from odvae.training.video_recipe import VideoLoss
+from tests.model.formula import small_clip
+from tests.training.tiny import tiny_vae
+
+SHAPE = (2, 3, 5, 4, 6)  # 72 values a frame
+
+
+def test_reconstruction_sums_over_pixels_and_averages_over_frames() -> None:
+    error = torch.full(SHAPE, -0.5)
+    assert losses.reconstruction(error).item() == 36
+    error[1, :, 3] = 2.0  # one of ten frames: 144 instead of 36
+    assert_close(losses.reconstruction(error).item(), (9 * 36 + 144) / 10)
+
+
+def test_perceptual_counts_once_for_every_value_of_a_frame() -> None:
+    distance = torch.tensor([[0.1] * 5, [0.3] * 5])
+    assert_close(losses.perceptual(distance, like=torch.zeros(SHAPE)).item(), 0.2 * 72)
+
+
+def test_divergence_sums_over_the_clip_and_averages_over_clips() -> None:
+    mean, variance = 0.5, 0.25
+    moments = torch.zeros(2, 8, 2, 3, 3)
+    assert losses.divergence(Posterior(moments)).item() == 0  # the unit normal itself
+    moments[0, :4], moments[0, 4:] = mean, math.log(variance)
+    one_value = 0.5 * (mean**2 + variance - 1 - math.log(variance))
+    assert_close(losses.divergence(Posterior(moments)).item(), one_value * 4 * 2 * 3 * 3 / 2)
+
+
+class _HalfDistance(Lpips):
+    """As LPIPS is called, without its weights."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        assert a.shape == b.shape
+        return torch.full((a.shape[0], a.shape[2]), 0.5)
+
+
+def test_the_objective_is_the_weighted_sum() -> None:
+    vae, video = tiny_vae(), small_clip(frames=5, batch=2)
+    config = LossConfig(kl_weight=0.25, lpips_weight=3.0)
+    with torch.no_grad():
+        terms = VideoLoss(vae, config, _HalfDistance(), seed=1)(video, 7)
+        posterior = vae.encode(video)
+        noise = torch.Generator().manual_seed(1_000_003 + 7)
+        reconstruction = vae.decode(posterior.sample(noise))
+    assert_close(terms["reconstruction"], (reconstruction - video).abs().sum() / 10)
+    assert_close(terms["kl"], 0.25 * posterior.kl().mean())
+    assert_close(terms["lpips"].item(), 3.0 * 0.5 * 3 * 16 * 16)
+
+
+def test_noise_depends_on_seed_and_step_only() -> None:
+    vae, video = tiny_vae(), small_clip(frames=5)
+
+    def value(seed: int, step: int) -> float:
+        with torch.no_grad():
+            return VideoLoss(vae, LossConfig(), None, seed)(video, step)["reconstruction"].item()
+
+    assert set(VideoLoss(vae, LossConfig(), None, 0)(video, 0)) == {"reconstruction", "kl"}
+    assert value(0, 3) == value(0, 3)
+    assert len({value(0, 3), value(0, 4), value(1, 3)}) == 3
+
+
+@pytest.mark.parametrize("field", ["kl_weight", "lpips_weight"])
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_weights_are_not_negative(field: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"^losses\.{field} must be at least 0, got"):
+        LossConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": -1},
+        {"batch": 0},
+        {"curve_points": 0},
+        {"log_every_steps": 0},
+        {"checkpoint_every_steps": 0},
+        {"learning_rate": math.inf},
+        {"learning_rate_random": 0.0},
+        {"ema_decay": 1.0},
+    ],
+)
+def test_training_fields_are_checked(wrong: dict[str, int]) -> None:
+    ((field, value),) = wrong.items()
+    with pytest.raises(UserError, match=rf"^train\.{field} must .*, got {value}$"):
+        TrainConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("steps", "points", "expected"),
+    [(100, 4, [25, 50, 75, 100]), (4, 4, [1, 2, 3, 4]), (2, 4, [0, 1, 2]), (0, 4, [0])],
+)
+def test_the_curve_is_looked_at_evenly(steps: int, points: int, expected: list[int]) -> None:
+    assert TrainConfig(steps=steps, curve_points=points).curve_steps == expected

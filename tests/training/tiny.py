@@ -1,0 +1,52 @@
+"""A model and clips so small that a training step takes milliseconds. Clips are (B, 3, T, H, W)."""
+
+from pathlib import Path
+
+import torch
+
+from odvae.data import DataConfig, FrameStore, TrainingClips, VideoRange, probe
+from odvae.model import ODVAE, Initialisation, inflate
+from odvae.training import video_recipe
+from odvae.training.config import LossConfig, TrainConfig
+from odvae.training.loop import LoopConfig, Task
+from odvae.training.precision import Arithmetic, Precision
+from odvae.training.state import TrainingState
+from tests.data.made_videos import FORMATS, make_video
+
+CPU = Arithmetic(torch.device("cpu"), Precision.fp32)
+DATA = DataConfig(clip_frames=5, size_px=16, short_side_px=24)
+
+
+def tiny_vae(seed: int = 0) -> ODVAE:
+    """Variant 4 of width 8, random weights."""
+    vae = ODVAE.variant(4, width=8, blocks=1, norm_groups="channels/8")
+    generator = torch.Generator().manual_seed(seed)
+    return inflate(vae, None, Initialisation.random, generator)
+
+
+def video_ranges(folder: Path, count: int = 2) -> list[VideoRange]:
+    """Short videos that train whole."""
+    ranges = []
+    for number in range(count):
+        path = folder / f"{number}.mkv"
+        if not path.exists():
+            make_video(path, 20, FORMATS["mkv, lossless"], first_number=20 * number)
+        ranges.append(VideoRange(path, path.name, 0, probe(path).frames))
+    return ranges
+
+
+def tiny_training(folder: Path, *, seed: int = 0, steps: int = 6) -> tuple[TrainingState, Task]:
+    """A new video VAE, its Adam and EMA, and its task on clips that are read ahead in threads."""
+    vae = tiny_vae(seed)
+    config = TrainConfig(steps=steps, batch=2)
+    state = video_recipe.initial_state(vae, config, Initialisation.random)
+    clips = TrainingClips(
+        video_ranges(folder), DATA, seed=seed, store=FrameStore(DATA.short_side_px)
+    )
+    loss = video_recipe.VideoLoss(vae, LossConfig(), None, seed)
+    return state, video_recipe.task(clips, config, loss)
+
+
+def loop(steps: int, *, checkpoint_every_steps: int = 100) -> LoopConfig:
+    """So many updates, each reported."""
+    return LoopConfig(steps=steps, log_every_steps=1, checkpoint_every_steps=checkpoint_every_steps)
