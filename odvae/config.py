@@ -30,7 +30,7 @@ _NOT_IDENTITY = {
     "train.device",  # with the precision, resolved: see the run's key
     "train.precision",
     "train.log_every_steps",
-    "train.checkpoint_every_steps",
+    "train.checkpoint_every_s",
 }
 # What a comparison varies.
 _FACTORS = {"variant", "init.how", "seed"}

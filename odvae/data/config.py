@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from odvae.errors import UserError
+from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 
-FRAMES_PER_LATENT = 4  # the first latent frame covers 1 frame, each later one 4
-PIXELS_PER_LATENT = 8  # a latent covers 8 x 8 pixels
+MIN_SIZE_PX = 16  # what the metrics need: SSIM's window and the perceptual networks
 
 
 class DataSource(Enum):
@@ -40,13 +40,16 @@ class DataConfig:
     frame_stride: int = 1  # a clip takes every n-th frame
     heldout_fraction: float = 0.3  # of a video's time, or of the files of a folder
     eval_clips: int = 24  # clips of the evaluation manifest, or all there are if fewer
-    augment: Augment = Augment.colour
+    augment: Augment = Augment.flip
 
     def __post_init__(self) -> None:
-        if self.clip_frames < 1 or self.clip_frames % FRAMES_PER_LATENT != 1:
+        if self.clip_frames < 1 or self.clip_frames % TIME_COMPRESSION != 1:
             raise UserError(f"data.clip_frames must be 4k+1 (1, 5, 9, ...), got {self.clip_frames}")
-        if self.size_px < 1 or self.size_px % PIXELS_PER_LATENT != 0:
-            raise UserError(f"data.size_px must be a positive multiple of 8, got {self.size_px}")
+        if self.size_px < MIN_SIZE_PX or self.size_px % SPACE_COMPRESSION != 0:
+            raise UserError(
+                f"data.size_px must be a multiple of {SPACE_COMPRESSION} and at least "
+                f"{MIN_SIZE_PX}, got {self.size_px}"
+            )
         if self.short_side_px < self.size_px:
             raise UserError(
                 f"data.short_side_px must be at least data.size_px={self.size_px}, "

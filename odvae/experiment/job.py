@@ -2,7 +2,9 @@
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,6 +15,7 @@ from odvae.experiment.evaluation import Bench
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.pace import Pace, read_elapsed_s, write_elapsed_s
 from odvae.experiment.progress import Progress
+from odvae.inference import TilingMode
 from odvae.metrics import EvaluationResult, Lpips, OriginalFeatures, available
 from odvae.model import ODVAE, Initialisation, image_state_dict, inflate
 from odvae.tracking import RunLog
@@ -51,6 +54,7 @@ class Job:
     def execute(self, name: str) -> None:
         """Everything between the run's start and its end in the store."""
         torch.manual_seed(self.config.seed)
+        torch.backends.cudnn.deterministic = True
         self._log_setup()
         image = self._image_vae()  # before all that takes time: it may not be to be had
         bench = self._bench()
@@ -64,10 +68,10 @@ class Job:
     # -- before training ---------------------------------------------------------------------
 
     def _log_setup(self) -> None:
-        self.log.params(self.config.flat())
+        self.log.params(self._fields())
         environment = artifacts.environment(self.arithmetic)
         self.log.text(json.dumps(environment, indent=1), "environment.json")
-        self.log.text(json.dumps(self.config.flat(), indent=1), "config.json")
+        self.log.text(json.dumps(self._fields(), indent=1), "config.json")
         self.log.text(self.heldout.manifest.to_json(), "clips.json")
         skipped = self.heldout.source.skipped
         self.log.metrics({"data/skipped_files": len(skipped)}, step=0)
@@ -76,8 +80,23 @@ class Job:
             named = "; ".join(f"{s.name}: {s.reason}" for s in skipped[:5])
             self.progress.note(f"{len(skipped)} files skipped: {named}")
 
+    def _fields(self) -> dict[str, Any]:
+        """The configuration; of a model that was loaded, with its own architecture."""
+        fields = self.config.flat()
+        if self.checkpoint is not None:
+            of_model = asdict(self.checkpoint.architecture)
+            fields["variant"] = of_model.pop("variant")
+            fields["operators"] = of_model.pop("operators").value
+            fields |= {f"model.{name}": value for name, value in of_model.items()}
+        return fields
+
     def _bench(self) -> Bench:
-        data = self.config.data
+        data, tiling = self.config.data, self.config.tiling
+        if tiling.mode is TilingMode.temporal and tiling.group_frames >= data.clip_frames:
+            self.progress.note(
+                f"tiling=temporal: clips of {data.clip_frames} frames are a single group of up to "
+                f"{tiling.group_frames}, the same as tiling=off"
+            )
         scorers, missing = available(
             self.config.metrics,
             clip_shape=(data.clip_frames, data.size_px, data.size_px),
@@ -91,7 +110,7 @@ class Job:
             scorers=scorers,
             originals=OriginalFeatures(),
             arithmetic=self.arithmetic,
-            tiling=self.config.tiling.build(),
+            tiling=tiling.build(),
         )
 
     def _log_references(self, bench: Bench) -> None:
@@ -160,11 +179,11 @@ class Job:
 
         train(
             state,
-            video_recipe.task(clips, config.train, loss),
+            video_recipe.objective(clips, config.train, loss),
             LoopConfig(
                 steps=config.train.steps,
                 log_every_steps=config.train.log_every_steps,
-                checkpoint_every_steps=config.train.checkpoint_every_steps,
+                checkpoint_every_s=config.train.checkpoint_every_s,
                 pauses=tuple(config.train.curve_steps[:-1]),  # the last is the evaluation
             ),
             arithmetic=self.arithmetic,
@@ -237,6 +256,9 @@ class Job:
             self.log.metrics({"eval/psnr_db_by_frame": value}, step=position)
         for metric in result.missing:
             self.log.tags({f"missing.{metric.name}": metric.reason})
+        if result.non_finite_clips:
+            self.log.tags({"non_finite_clips": result.non_finite_clips})
+            self.progress.note(f"not finite: the reconstructions of {result.non_finite_clips}")
         self.log.tags({"frechet_rank_deficient": result.rank_deficient})
         self._log_artifacts(bench, vae, result, name)
         cost = bench.speed(vae) | {

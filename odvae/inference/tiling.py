@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from odvae.errors import UserError
+from odvae.model.architecture import TIME_COMPRESSION
 
 GROUP_FRAMES = 33  # the paper's group: 9 latents
-GROUP_STEP_FRAMES = 4  # groups of 4m+1 frames fill the latents of a model with 4x in time
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ class TilingConfig:
 
 
 def _check_group(group_frames: int) -> None:
-    if group_frames <= GROUP_STEP_FRAMES or group_frames % GROUP_STEP_FRAMES != 1:
+    if group_frames <= TIME_COMPRESSION or group_frames % TIME_COMPRESSION != 1:
         raise UserError(f"tiling.group_frames must be 4m+1 (5, 9, ...), got {group_frames}")

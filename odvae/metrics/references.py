@@ -10,9 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from odvae.errors import UserError
-
-SPATIAL_STRIDE = 8  # of the method, c_s
-TEMPORAL_STRIDE = 4  # of the method, c_t
+from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 
 
 def mean_colour(clip: Tensor) -> Tensor:
@@ -27,10 +25,10 @@ def bicubic_8x(clip: Tensor) -> Tensor:
         UserError: height or width is not a multiple of 8.
     """
     batch, channels, frames, height, width = clip.shape
-    if height % SPATIAL_STRIDE or width % SPATIAL_STRIDE:
+    if height % SPACE_COMPRESSION or width % SPACE_COMPRESSION:
         raise UserError(f"bicubic_8x needs multiples of 8 px, got {height}x{width}")
     images = clip.transpose(1, 2).flatten(0, 1)  # (B*T, C, H, W)
-    small_size = (height // SPATIAL_STRIDE, width // SPATIAL_STRIDE)
+    small_size = (height // SPACE_COMPRESSION, width // SPACE_COMPRESSION)
     small = F.interpolate(images, size=small_size, mode="bicubic", antialias=True)
     large = F.interpolate(small, size=(height, width), mode="bicubic").clamp(-1, 1)
     return large.view(batch, frames, channels, height, width).transpose(1, 2).contiguous()
@@ -43,12 +41,12 @@ def linear_time_4x(clip: Tensor) -> Tensor:
         UserError: T is not 4k + 1.
     """
     frames = clip.shape[2]
-    if frames % TEMPORAL_STRIDE != 1:
+    if frames % TIME_COMPRESSION != 1:
         raise UserError(f"linear_time_4x needs 4k + 1 frames, got {frames}")
-    keys = clip[:, :, ::TEMPORAL_STRIDE]  # (B, C, k + 1, H, W)
+    keys = clip[:, :, ::TIME_COMPRESSION]  # (B, C, k + 1, H, W)
     before, after = keys[:, :, :-1, None], keys[:, :, 1:, None]  # (B, C, k, 1, H, W)
-    steps = torch.arange(TEMPORAL_STRIDE, dtype=clip.dtype, device=clip.device)
-    weight = (steps / TEMPORAL_STRIDE).view(-1, 1, 1)
+    steps = torch.arange(TIME_COMPRESSION, dtype=clip.dtype, device=clip.device)
+    weight = (steps / TIME_COMPRESSION).view(-1, 1, 1)
     between = (before + weight * (after - before)).flatten(2, 3)  # (B, C, 4k, H, W)
     return torch.cat([between, keys[:, :, -1:]], dim=2)
 

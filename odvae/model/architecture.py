@@ -8,6 +8,7 @@ from odvae.model.variants import OPERATORS, VARIANTS, OperatorRow, Operators, Va
 
 LEVEL_MULTIPLIERS = (1, 2, 4, 4)  # channels of levels 0..3, in units of the width
 SPACE_COMPRESSION = 8  # in H and in W: three downsamplings
+TIME_COMPRESSION = 4  # of a video VAE, after the first frame: two downsamplings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Architecture:
     @property
     def time_compression(self) -> int:
         """Frames per latent frame after the first: 4, or 1 for the image VAE."""
-        return 4 if self.layout.compresses_time else 1
+        return TIME_COMPRESSION if self.layout.compresses_time else 1
 
     def groups(self, channels: int) -> int:
         """GroupNorm groups of a layer with so many channels."""

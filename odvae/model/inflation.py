@@ -41,7 +41,7 @@ def inflate(
         generator: draws the weights of ``random``.
 
     Raises:
-        UserError: tensors are missing, left over or of another shape; all are listed.
+        UserError: tensors are missing, left over or of another shape; they are listed.
     """
     how = member(Initialisation, how, field="init")
     if how is Initialisation.random:

@@ -30,6 +30,7 @@ def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, T
     path = path.absolute()
     _check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    old = path.with_name(f".{path.name}.old")
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         part.chmod(0o755)  # mkdtemp's folders are private
@@ -38,10 +39,11 @@ def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, T
         contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         save_file(contiguous, part / WEIGHTS_FILE, metadata={"format": "pt"})
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, old)
         os.replace(part, path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_replaceable(path: Path) -> None:

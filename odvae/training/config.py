@@ -32,12 +32,12 @@ class TrainConfig:
     ema_decay: float = 0.999
     curve_points: int = 4  # looks at the held-out clips during training, the last one included
     log_every_steps: int = 10
-    checkpoint_every_steps: int = 50
+    checkpoint_every_s: float = 60.0
     device: Device = Device.auto
     precision: Precision = Precision.auto
 
     def __post_init__(self) -> None:
-        for field in ("batch", "curve_points", "log_every_steps", "checkpoint_every_steps"):
+        for field in ("batch", "curve_points", "log_every_steps"):
             if getattr(self, field) < 1:
                 raise UserError(f"train.{field} must be at least 1, got {getattr(self, field)}")
         if self.steps < 0:
@@ -45,6 +45,10 @@ class TrainConfig:
         for field in ("learning_rate", "learning_rate_random"):
             if not 0 < getattr(self, field) < float("inf"):
                 raise UserError(f"train.{field} must be above 0, got {getattr(self, field)}")
+        if not self.checkpoint_every_s >= 0:
+            raise UserError(
+                f"train.checkpoint_every_s must be at least 0, got {self.checkpoint_every_s}"
+            )
         if not 0 <= self.ema_decay < 1:
             raise UserError(f"train.ema_decay must lie in [0, 1), got {self.ema_decay}")
 

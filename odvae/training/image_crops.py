@@ -7,7 +7,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odvae.data import Augment, VideoRange, augment_clip, read_frames, resize_short_side, to_pixels
+from odvae.data import (
+    Augment,
+    Skipped,
+    UnreadableVideo,
+    VideoRange,
+    augment_clip,
+    read_frames,
+    resize_short_side,
+    to_pixels,
+)
+from odvae.errors import UserError
 
 SHORT_SIDES_PX = (64, 80, 112, 160)  # one crop of each in every batch
 MAX_FRAMES_PER_VIDEO = 48  # spread over the video: neighbours look alike
@@ -20,12 +30,21 @@ class ImageCrops:
         self._size_px = size_px
         self._seed = seed
         self._banks: dict[int, list[NDArray[np.uint8]]] = {side: [] for side in SHORT_SIDES_PX}
+        self.skipped: list[Skipped] = []  # videos that probed well and do not decode
         for video in ranges:
             stride = -(-video.frames // MAX_FRAMES_PER_VIDEO)
             count = 1 + (video.frames - 1) // stride
-            frames = read_frames(video.path, video.first_frame, count=count, stride=stride)
+            try:
+                frames = read_frames(video.path, video.first_frame, count=count, stride=stride)
+            except UnreadableVideo as error:
+                self.skipped.append(Skipped(video.name, error.reason))
+                continue
             for side in SHORT_SIDES_PX:
                 self._banks[side].append(resize_short_side(frames, side))
+
+        if len(self.skipped) == len(ranges):
+            listed = "; ".join(f"{one.name}: {one.reason}" for one in self.skipped[:3])
+            raise UserError(f"the image VAE has no readable video to train on ({listed})")
 
     def batch(self, step: int) -> Tensor:
         """One crop at each scale: float32 (4, 3, 1, size, size) in [-1, 1]."""

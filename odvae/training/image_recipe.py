@@ -1,4 +1,4 @@
-"""The recipe that trains a small image VAE well within minutes on a CPU.
+"""The recipe that trains a small image VAE well in a quarter of an hour on one CPU core.
 
 Muon on the wide convolutions and Adam on the rest, a warm start (see ``warm_start``), strong
 colour augmentation, squared error, residual branches that start at zero, EMA, a cosine to zero.
@@ -17,8 +17,8 @@ from odvae.errors import UserError
 from odvae.model import ODVAE, Initialisation, inflate
 from odvae.model.layers import ResnetBlock
 from odvae.training.ema import Ema
-from odvae.training.image_crops import ImageCrops
-from odvae.training.loop import LoopConfig, Report, Task, Terms, train
+from odvae.training.image_crops import SHORT_SIDES_PX, ImageCrops
+from odvae.training.loop import LoopConfig, Objective, Report, Terms, train
 from odvae.training.muon import Muon
 from odvae.training.precision import Arithmetic
 from odvae.training.state import TrainingState
@@ -46,10 +46,23 @@ class ImageRecipe:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise UserError(f"image_vae.recipe.steps must be at least 1, got {self.steps}")
-        if self.crop_px < 8 or self.crop_px % 8:
+        most_px = min(SHORT_SIDES_PX)
+        if not 8 <= self.crop_px <= most_px or self.crop_px % 8:
             raise UserError(
-                f"image_vae.recipe.crop_px must be a positive multiple of 8, got {self.crop_px}"
+                f"image_vae.recipe.crop_px must be a multiple of 8 from 8 to {most_px}, "
+                f"got {self.crop_px}"
             )
+        if self.warm_up_steps < 1:
+            raise UserError(
+                f"image_vae.recipe.warm_up_steps must be at least 1, got {self.warm_up_steps}"
+            )
+        for name in ("muon_learning_rate", "adam_learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise UserError(
+                    f"image_vae.recipe.{name} must be above 0, got {getattr(self, name)}"
+                )
+        if not 0 <= self.ema_decay < 1:
+            raise UserError(f"image_vae.recipe.ema_decay must lie in [0, 1), got {self.ema_decay}")
         if not 0 <= self.warm_start_fraction <= 1:
             raise UserError(
                 "image_vae.recipe.warm_start_fraction must lie in [0, 1], "
@@ -87,10 +100,12 @@ def train_image_vae(
     if checkpoint.is_file():
         state.load(checkpoint)
     loss = ImageLoss(vae, code, recipe)
-    task = Task(batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0)
+    objective = Objective(
+        batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0
+    )
     every = max(1, recipe.steps // 20)
-    config = LoopConfig(steps=recipe.steps, log_every_steps=every, checkpoint_every_steps=5 * every)
-    train(state, task, config, arithmetic=arithmetic, checkpoint=checkpoint, report=report)
+    config = LoopConfig(steps=recipe.steps, log_every_steps=every, checkpoint_every_s=60.0)
+    train(state, objective, config, arithmetic=arithmetic, checkpoint=checkpoint, report=report)
     averaged = state.ema.model
     assert isinstance(averaged, ODVAE)
     return averaged

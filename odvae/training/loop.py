@@ -1,5 +1,6 @@
 """The one training loop. It knows models, batches and steps, not what is being trained."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ def constant(step: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Objective:
     """What is trained: where batches come from and what is minimised on them."""
 
     batches: Callable[[int, int], Iterator[Tensor]]  # (first step, end step) -> their batches
@@ -36,13 +37,13 @@ class LoopConfig:
 
     steps: int
     log_every_steps: int
-    checkpoint_every_steps: int
+    checkpoint_every_s: float
     pauses: tuple[int, ...] = ()  # updates done at which ``on_pause`` is called
 
 
 def train(
     state: TrainingState,
-    task: Task,
+    objective: Objective,
     config: LoopConfig,
     *,
     arithmetic: Arithmetic,
@@ -64,12 +65,13 @@ def train(
     """
     model = state.model.train()
     base_rates = [[group["lr"] for group in opt.param_groups] for opt in state.optimisers]
-    batches = task.batches(state.step, config.steps)
+    batches = objective.batches(state.step, config.steps)
+    saved_s = time.monotonic()
     for batch in batches:
-        _set_rates(state.optimisers, base_rates, factor=task.schedule(state.step))
+        _set_rates(state.optimisers, base_rates, factor=objective.schedule(state.step))
         # One player learns at each step. A discriminator would take its turns here.
         with arithmetic.autocast():
-            terms = task.loss(batch.to(arithmetic.device), state.step)
+            terms = objective.loss(batch.to(arithmetic.device), state.step)
         loss = torch.stack(list(terms.values())).sum()
         if not loss.isfinite():
             names = ", ".join(f"{name}={term.item():.3g}" for name, term in terms.items())
@@ -77,8 +79,8 @@ def train(
         for optimiser in state.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        if task.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), task.gradient_clip)
+        if objective.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), objective.gradient_clip)
         for optimiser in state.optimisers:
             optimiser.step()
         state.ema.update(model, updates=state.step)
@@ -88,9 +90,11 @@ def train(
         report(state.step, numbers)
         if state.step in config.pauses:
             on_pause(state.step)
-        if state.step % config.checkpoint_every_steps == 0 or state.step == config.steps:
+        is_due = time.monotonic() - saved_s >= config.checkpoint_every_s
+        if is_due or state.step == config.steps:
             before_checkpoint()
             _save(state, checkpoint, base_rates)
+            saved_s = time.monotonic()
     _set_rates(state.optimisers, base_rates, factor=1.0)
 
 

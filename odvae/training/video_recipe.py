@@ -11,7 +11,7 @@ from odvae.model import ODVAE, Initialisation
 from odvae.training import losses
 from odvae.training.config import LossConfig, TrainConfig
 from odvae.training.ema import Ema
-from odvae.training.loop import Task, Terms
+from odvae.training.loop import Objective, Terms
 from odvae.training.state import TrainingState
 
 
@@ -52,9 +52,9 @@ def initial_state(vae: ODVAE, config: TrainConfig, how: Initialisation) -> Train
     return TrainingState(model=vae, ema=Ema(vae, decay=config.ema_decay), optimisers=[adam])
 
 
-def task(clips: TrainingClips, config: TrainConfig, loss: VideoLoss) -> Task:
+def objective(clips: TrainingClips, config: TrainConfig, loss: VideoLoss) -> Objective:
     """Random clips, the paper's constant learning rate."""
-    return Task(
+    return Objective(
         batches=lambda first, end: prefetch(clips, first, end_step=end, batch=config.batch),
         loss=loss,
     )

@@ -31,7 +31,7 @@ ONE_RUN = (
     "data.path=../videos",
     "init=tail",
     "train.curve_points=2",
-    "train.checkpoint_every_steps=2",
+    "train.checkpoint_every_s=0",
 )
 TAGS = ("variant", "init", "operators", "tiling", "preset", "task", "data", "image_vae", "seed")
 

@@ -25,7 +25,7 @@ SWEEP = (
     "variant=1,4",
     "init=tail",
     "train.steps=24",
-    "train.checkpoint_every_steps=3",
+    "train.checkpoint_every_s=0",
     "train.log_every_steps=1",
     "hydra.launcher.parallel=1",
 )

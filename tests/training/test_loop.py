@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from odvae.errors import UserError
 from odvae.training.ema import Ema
-from odvae.training.loop import LoopConfig, Task, Terms, train
+from odvae.training.loop import LoopConfig, Objective, Terms, train
 from odvae.training.state import TrainingState
 from tests.training.tiny import CPU, loop, tiny_training
 
@@ -19,11 +19,13 @@ STEPS = 6
 
 
 def _train(
-    state: TrainingState, task: Task, config: LoopConfig, checkpoint: Path
+    state: TrainingState, objective: Objective, config: LoopConfig, checkpoint: Path
 ) -> dict[int, dict[str, float]]:
     """Train and return what was reported, by updates done."""
     reported: dict[int, dict[str, float]] = {}
-    train(state, task, config, arithmetic=CPU, checkpoint=checkpoint, report=reported.__setitem__)
+    train(
+        state, objective, config, arithmetic=CPU, checkpoint=checkpoint, report=reported.__setitem__
+    )
     return reported
 
 
@@ -46,8 +48,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(videos: Path) -> tuple[TrainingState, dict[int, dict[str, float]]]:
     """An uninterrupted training and its losses."""
-    state, task = tiny_training(videos, steps=STEPS)
-    return state, _train(state, task, loop(STEPS), videos / "whole.pt")
+    state, objective = tiny_training(videos, steps=STEPS)
+    return state, _train(state, objective, loop(STEPS), videos / "whole.pt")
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5])
@@ -58,12 +60,12 @@ def test_a_resumed_training_is_the_uninterrupted_one(
     tmp_path: Path,
 ) -> None:
     checkpoint = tmp_path / "state.pt"
-    first, task = tiny_training(videos, steps=STEPS)
-    losses = _train(first, task, loop(stop), checkpoint)
-    second, task = tiny_training(videos, steps=STEPS, seed=0)
+    first, objective = tiny_training(videos, steps=STEPS)
+    losses = _train(first, objective, loop(stop), checkpoint)
+    second, objective = tiny_training(videos, steps=STEPS, seed=0)
     second.load(checkpoint)
     assert second.step == stop
-    losses |= _train(second, task, loop(STEPS), checkpoint)
+    losses |= _train(second, objective, loop(STEPS), checkpoint)
     _same(second, whole[0])
     assert losses == whole[1]
 
@@ -71,12 +73,12 @@ def test_a_resumed_training_is_the_uninterrupted_one(
 def test_the_seed_decides(
     whole: tuple[TrainingState, dict[int, dict[str, float]]], videos: Path, tmp_path: Path
 ) -> None:
-    again, task = tiny_training(videos, steps=STEPS)
-    losses = _train(again, task, loop(STEPS), tmp_path / "again.pt")
+    again, objective = tiny_training(videos, steps=STEPS)
+    losses = _train(again, objective, loop(STEPS), tmp_path / "again.pt")
     _same(again, whole[0])
     assert losses == whole[1]
-    other, task = tiny_training(videos, steps=STEPS, seed=1)
-    assert _train(other, task, loop(STEPS), tmp_path / "other.pt").keys() == losses.keys()
+    other, objective = tiny_training(videos, steps=STEPS, seed=1)
+    assert _train(other, objective, loop(STEPS), tmp_path / "other.pt").keys() == losses.keys()
     (a, b) = (next(s.ema.model.parameters()) for s in (again, other))
     assert not torch.equal(a, b)
 
@@ -116,32 +118,32 @@ def _ones(first: int, end: int) -> Iterator[Tensor]:
 def test_the_schedule_scales_the_rate_and_is_not_saved(tmp_path: Path) -> None:
     """Each update of SGD on this loss is minus the rate."""
     model, state = _line(lr=2.0)
-    task = Task(batches=_ones, loss=model.loss, schedule=lambda step: 1 / (1 + step))
-    _train(state, task, loop(2), tmp_path / "state.pt")
+    objective = Objective(batches=_ones, loss=model.loss, schedule=lambda step: 1 / (1 + step))
+    _train(state, objective, loop(2), tmp_path / "state.pt")
     assert_close(model.weight.item(), -2.0 * (1 + 1 / 2))
     saved = torch.load(tmp_path / "state.pt", weights_only=True)
     assert saved["optimisers"][0]["param_groups"][0]["lr"] == 2.0
     resumed_model, resumed = _line(lr=2.0)
     resumed.load(tmp_path / "state.pt")
-    task = Task(batches=_ones, loss=resumed_model.loss, schedule=task.schedule)
-    _train(resumed, task, loop(4), tmp_path / "state.pt")
+    objective = Objective(batches=_ones, loss=resumed_model.loss, schedule=objective.schedule)
+    _train(resumed, objective, loop(4), tmp_path / "state.pt")
     assert_close(resumed_model.weight.item(), -2.0 * (1 + 1 / 2 + 1 / 3 + 1 / 4))
 
 
 def test_the_gradient_is_clipped(tmp_path: Path) -> None:
     model, state = _line()
-    task = Task(batches=_ones, loss=model.loss, gradient_clip=0.25)
-    _train(state, task, loop(4), tmp_path / "state.pt")
+    objective = Objective(batches=_ones, loss=model.loss, gradient_clip=0.25)
+    _train(state, objective, loop(4), tmp_path / "state.pt")
     assert_close(model.weight.item(), -4 * 0.25, atol=1e-5, rtol=0)
 
 
 def test_checkpoints_pauses_and_reports_come_when_due(tmp_path: Path) -> None:
     model, state = _line()
     events: list[tuple[str, int]] = []
-    config = LoopConfig(steps=7, log_every_steps=3, checkpoint_every_steps=4, pauses=(2, 5))
+    config = LoopConfig(steps=7, log_every_steps=3, checkpoint_every_s=0, pauses=(2, 5))
     train(
         state,
-        Task(batches=_ones, loss=model.loss),
+        Objective(batches=_ones, loss=model.loss),
         config,
         arithmetic=CPU,
         checkpoint=tmp_path / "state.pt",
@@ -151,14 +153,19 @@ def test_checkpoints_pauses_and_reports_come_when_due(tmp_path: Path) -> None:
     )
     assert events == [
         ("step", 1),
+        ("checkpoint", 1),
         ("step", 2),
         ("pause", 2),
+        ("checkpoint", 2),
         ("numbers", 3),
+        ("checkpoint", 3),
         ("step", 4),
         ("checkpoint", 4),
         ("step", 5),
         ("pause", 5),
+        ("checkpoint", 5),
         ("numbers", 6),
+        ("checkpoint", 6),
         ("numbers", 7),
         ("checkpoint", 7),
     ]
@@ -172,7 +179,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(value: float, tmp_path: Pat
         return {"good": model.weight * 1, "bad": model.weight + (value if step == 2 else 0)}
 
     with pytest.raises(UserError, match=rf"not finite at step 2 \(good=.*, bad={value}\)$"):
-        _train(state, Task(batches=_ones, loss=loss), loop(5), tmp_path / "state.pt")
+        _train(state, Objective(batches=_ones, loss=loss), loop(5), tmp_path / "state.pt")
     assert state.step == 2
     assert math.isfinite(model.weight.item())  # the bad step was not taken
 
@@ -181,8 +188,8 @@ def test_an_interrupted_write_leaves_the_last_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, state = _line()
-    task = Task(batches=_ones, loss=model.loss)
-    _train(state, task, loop(1), tmp_path / "state.pt")
+    objective = Objective(batches=_ones, loss=model.loss)
+    _train(state, objective, loop(1), tmp_path / "state.pt")
 
     def full_disk(*_: object) -> None:
         (tmp_path / "state.part").write_bytes(b"half")
@@ -190,7 +197,7 @@ def test_an_interrupted_write_leaves_the_last_checkpoint(
 
     monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(OSError, match="no space"):
-        _train(state, task, loop(2), tmp_path / "state.pt")
+        _train(state, objective, loop(2), tmp_path / "state.pt")
     _, fresh = _line()
     fresh.load(tmp_path / "state.pt")
     assert fresh.step == 1

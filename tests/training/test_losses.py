@@ -90,7 +90,7 @@ def test_weights_are_not_negative(field: str, value: float) -> None:
         {"batch": 0},
         {"curve_points": 0},
         {"log_every_steps": 0},
-        {"checkpoint_every_steps": 0},
+        {"checkpoint_every_s": -1.0},
         {"learning_rate": math.inf},
         {"learning_rate_random": 0.0},
         {"ema_decay": 1.0},

@@ -8,7 +8,7 @@ from odvae.data import DataConfig, FrameStore, TrainingClips, VideoRange, probe
 from odvae.model import ODVAE, Initialisation, inflate
 from odvae.training import video_recipe
 from odvae.training.config import LossConfig, TrainConfig
-from odvae.training.loop import LoopConfig, Task
+from odvae.training.loop import LoopConfig, Objective
 from odvae.training.precision import Arithmetic, Precision
 from odvae.training.state import TrainingState
 from tests.data.made_videos import FORMATS, make_video
@@ -35,8 +35,10 @@ def video_ranges(folder: Path, count: int = 2) -> list[VideoRange]:
     return ranges
 
 
-def tiny_training(folder: Path, *, seed: int = 0, steps: int = 6) -> tuple[TrainingState, Task]:
-    """A new video VAE, its Adam and EMA, and its task on clips that are read ahead in threads."""
+def tiny_training(
+    folder: Path, *, seed: int = 0, steps: int = 6
+) -> tuple[TrainingState, Objective]:
+    """A new video VAE, its Adam and EMA, and its objective on clips that are read ahead in threads."""
     vae = tiny_vae(seed)
     config = TrainConfig(steps=steps, batch=2)
     state = video_recipe.initial_state(vae, config, Initialisation.random)
@@ -44,9 +46,9 @@ def tiny_training(folder: Path, *, seed: int = 0, steps: int = 6) -> tuple[Train
         video_ranges(folder), DATA, seed=seed, store=FrameStore(DATA.short_side_px)
     )
     loss = video_recipe.VideoLoss(vae, LossConfig(), None, seed)
-    return state, video_recipe.task(clips, config, loss)
+    return state, video_recipe.objective(clips, config, loss)
 
 
-def loop(steps: int, *, checkpoint_every_steps: int = 100) -> LoopConfig:
+def loop(steps: int, *, checkpoint_every_s: float = 1e9) -> LoopConfig:
     """So many updates, each reported."""
-    return LoopConfig(steps=steps, log_every_steps=1, checkpoint_every_steps=checkpoint_every_steps)
+    return LoopConfig(steps=steps, log_every_steps=1, checkpoint_every_s=checkpoint_every_s)
