@@ -229,6 +229,11 @@ class Store:
         run = self._client.create_run(self._experiment_id, tags={**tags, **parent}, run_name=name)
         return RunLog(self._client, run.info.run_id, resumed=False)
 
+    def adopt(self, run_id: str, *, parent_id: str) -> None:
+        """Put a run that has no parent below a sweep that found it done."""
+        if self.get(run_id).parent_id is None:
+            self._client.set_tag(run_id, _PARENT_TAG, parent_id)
+
     def resume(self, run_id: str) -> RunLog:
         """Go on with a run; params and metrics that it repeats are not stored again."""
         self._client.update_run(run_id, status="RUNNING")

@@ -39,7 +39,7 @@ class Bench:
         return self._score(lambda clips: self.reconstruct(vae, clips), done=done, frechet=frechet)
 
     def reconstruct(self, vae: VideoVAE, clips: Tensor) -> Tensor:
-        """Encode and decode a batch in float32, whatever the run trains in; not clamped, on the CPU.
+        """Encode and decode a batch in float32, whatever the run trains in; unclamped, on the CPU.
 
         So numbers from machines with and without fast bf16 compare.
         """

@@ -223,7 +223,7 @@ class Job:
         if losses.lpips_weight > 0:
             self.progress.note(
                 f"trained without the LPIPS term: the weights of {losses.lpips_backbone.value} are "
-                "not on this computer (python -m odvae.weights tells how to get them)"
+                "not on this computer (odvae weights tells how to get them)"
             )
         return None
 

@@ -61,6 +61,8 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
         found = store.find({"odvae.key": key})
+        if found and parent_id is not None:
+            store.adopt(found[0].run_id, parent_id=parent_id)
         if found and found[0].status == Status.FINISHED.value and not config.rerun:
             return Outcome(found[0].run_id, folder, already_finished=True)
         tags = {

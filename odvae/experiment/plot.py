@@ -7,6 +7,7 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
+from odvae.experiment.table import own_overrides
 from odvae.tracking import LoggedRun
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -16,10 +17,12 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
     """Draw the PSNR of every run as a point, seeds side by side, their mean as a line."""
     by_init: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    own = own_overrides(runs)
     for run in runs:
         if "eval/psnr_db" in run.metrics:
             value = run.metrics["eval/psnr_db"]
-            by_init[run.tags.get("init", "?")][run.tags.get("variant", "?")].append(value)
+            series = f"{run.tags.get('init', '?')} {own[run.run_id]}".strip()
+            by_init[series][run.tags.get("variant", "?")].append(value)
     variants = sorted({variant for rows in by_init.values() for variant in rows})
     figure = Figure(figsize=(1.6 + 1.2 * max(len(variants), 2), 3.6), layout="constrained")
     axis = figure.subplots()
@@ -31,7 +34,9 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
             axis.hlines(mean(values), x - 0.12, x + 0.12, color=colour, linewidth=2)
             axis.plot([x] * len(values), values, "o", color=colour, alpha=0.7, markersize=5)
         axis.plot([], [], "o", color=colour, label=init)
-    for name, label in {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}.items():
+    one_protocol = len({run.tags.get("protocol") for run in runs}) == 1
+    levels = {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}
+    for name, label in levels.items() if one_protocol else ():
         level = next(
             (r.metrics[f"{name}/psnr_db"] for r in runs if f"{name}/psnr_db" in r.metrics), None
         )

@@ -45,6 +45,8 @@ def run_sweep(
     """
     if parallel is not None and parallel < 1:
         raise UserError(f"hydra.launcher.parallel must be at least 1, got {parallel}")
+    if len({config.output_dir for config in configs}) > 1:
+        raise UserError("output_dir must be the same in all runs of a sweep")
     check(configs)
     output = Path(configs[0].output_dir).expanduser().absolute()
     store = Store.open(output)
@@ -65,8 +67,8 @@ def run_sweep(
             launch(jobs, parallel=at_a_time, parent_id=log.run_id, console=console)
         failed = [job for job in jobs if job.returncode != 0]
         _close_dead_runs(store, failed)
-        status = Status.FAILED if failed else Status.FINISHED
         _report(store, log, jobs, output, console)
+        status = Status.FAILED if failed else Status.FINISHED
     finally:
         log.finish(status)
     if failed:
@@ -117,5 +119,13 @@ def _log_plot(runs: Sequence[LoggedRun], log: RunLog) -> None:
 
 def where(output: Path, console: Console) -> None:
     """Tell where results are and how to see them."""
-    console.print(f"Results: {os.path.relpath(output)} (runs/, mlflow.db)", highlight=False)
-    console.print("See them in MLflow's page: make ui; draw them: make figures", highlight=False)
+    shown = os.path.relpath(output)
+    console.print(f"Results: {shown} (runs/, mlflow.db)", highlight=False, markup=False)
+    if not (Path.cwd() / "Makefile").is_file():
+        return
+    setting = "" if shown == "outputs" else f" OUTPUT_DIR={shown}"
+    console.print(
+        f"See them in MLflow's page: make ui{setting}; draw them: make figures{setting}",
+        highlight=False,
+        markup=False,
+    )

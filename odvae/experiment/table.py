@@ -53,11 +53,25 @@ class Summary:
 def summarise(runs: Sequence[LoggedRun]) -> Summary:
     """A row per run, then a row for the image VAE and for each reference of the same clips."""
     scores = _score_names(runs)
-    head = ["run", "init", "seed", "parameters M", "PSNR dB at step 0"]
+    own = own_overrides(runs)
+    others = ["other overrides"] if any(own.values()) else []
+    head = ["run", "init", "seed", *others, "parameters M", "PSNR dB at step 0"]
     titles = [_TITLES.get(name, name) for name in scores]
-    rows = [_run_row(run, scores) for run in runs]
-    rows += _reference_rows(runs, scores, blank=len(_COSTS))
+    rows = []
+    for run in runs:
+        first, *rest = _run_row(run, scores)
+        extra = [own[run.run_id]] if others else []
+        rows.append([first, *rest[:2], *extra, *rest[2:]])
+    rows += _reference_rows(runs, scores, left=len(head) - 1)
     return Summary([*head, *titles, *_COSTS.values()], rows)
+
+
+def own_overrides(runs: Sequence[LoggedRun]) -> dict[str, str]:
+    """By run: what was typed for it and not for all, less what has a column of its own."""
+    shown = ("variant=", "init=", "seed=")
+    typed = {run.run_id: [t for t in run.name.split() if not t.startswith(shown)] for run in runs}
+    common = set.intersection(*map(set, typed.values())) if typed else set()
+    return {run: " ".join(t for t in words if t not in common) for run, words in typed.items()}
 
 
 def _run_row(run: LoggedRun, scores: list[str]) -> list[str]:
@@ -73,16 +87,20 @@ def _run_row(run: LoggedRun, scores: list[str]) -> list[str]:
     ]
 
 
-def _reference_rows(runs: Sequence[LoggedRun], scores: list[str], *, blank: int) -> list[list[str]]:
+def _reference_rows(runs: Sequence[LoggedRun], scores: list[str], *, left: int) -> list[list[str]]:
     labels = {"image_vae": "image VAE"}
     labels |= {f"reference/{name}": name.replace("_", " ") for name in REFERENCES}
+    protocols = list(dict.fromkeys(run.tags.get("protocol", "") for run in runs))
     rows = []
-    for prefix, label in labels.items():
-        # Every run of a sweep has the same clips; random initialisation knows no image VAE.
-        run = next((r for r in runs if f"{prefix}/psnr_db" in r.metrics), None)
-        if run is not None:
-            values = [_score(run.metrics.get(f"{prefix}/{name}"), name) for name in scores]
-            rows.append([label, "", "", "", "", *values, *[""] * blank])
+    for protocol in protocols:  # other clips, other references
+        same = [run for run in runs if run.tags.get("protocol", "") == protocol]
+        note = f" ({protocol})" if len(protocols) > 1 else ""
+        for prefix, label in labels.items():
+            # Random initialisation knows no image VAE.
+            run = next((r for r in same if f"{prefix}/psnr_db" in r.metrics), None)
+            if run is not None:
+                values = [_score(run.metrics.get(f"{prefix}/{name}"), name) for name in scores]
+                rows.append([label + note, *[""] * left, *values, *[""] * len(_COSTS)])
     return rows
 
 

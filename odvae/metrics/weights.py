@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch  # type: ignore[import-untyped, unused-ignore]
+import requests
 import torch
+from filelock import FileLock
 
 from odvae.errors import UserError
 from odvae.hashing import file_sha256
@@ -151,21 +153,32 @@ def _problem(path: Path, file: WeightsFile) -> str | None:
 
 
 def _download(file: WeightsFile) -> Path:
-    """Download into the cache under a passing name, check, and only then give it its own name."""
+    """Download into the cache, unless another run has just done so."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file.name
+    with FileLock(f"{path}.lock"):
+        if not path.is_file() or _problem(path, file) is not None:
+            _download_alone(file, path)
+    return path
+
+
+def _download_alone(file: WeightsFile, path: Path) -> None:
+    """Download under a passing name, check, and only then give it its own name."""
     LOG.info("downloading %s (%.0f MiB)", file.url, file.size_bytes / 2**20)
-    with tempfile.TemporaryDirectory(dir=folder) as passing:
-        path = Path(passing) / file.name
-        pooch.HTTPDownloader(timeout=TIMEOUT_S)(file.url, str(path), None)
-        problem = _problem(path, file)
+    with tempfile.TemporaryDirectory(dir=path.parent) as passing:
+        part = Path(passing) / file.name
+        pooch.HTTPDownloader(timeout=TIMEOUT_S, progressbar=True)(file.url, str(part), None)
+        problem = _problem(part, file)
         if problem is not None:
             raise OSError(f"{file.url}: {problem}")
-        return path.replace(folder / file.name)
+        part.replace(path)
 
 
 def _short(error: OSError) -> str:
     """One line of an error; requests appends the address, which is told anyway, and its causes."""
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
     text = " ".join(str(error).split())
     for address in (" with url", " for url"):
         text = text.partition(address)[0]

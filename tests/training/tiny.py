@@ -38,7 +38,7 @@ def video_ranges(folder: Path, count: int = 2) -> list[VideoRange]:
 def tiny_training(
     folder: Path, *, seed: int = 0, steps: int = 6
 ) -> tuple[TrainingState, Objective]:
-    """A new video VAE, its Adam and EMA, and its objective on clips that are read ahead in threads."""
+    """A new video VAE, its Adam and EMA, and its objective on clips that are read ahead."""
     vae = tiny_vae(seed)
     config = TrainConfig(steps=steps, batch=2)
     state = video_recipe.initial_state(vae, config, Initialisation.random)
