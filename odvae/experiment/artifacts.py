@@ -17,7 +17,7 @@ from odvae.metrics import EvaluationResult
 from odvae.training.precision import Arithmetic
 
 _GRID_FRAMES = 5
-_DIFFERENCE_GAIN = 4.0
+_DIFFERENCE_GAIN = 2.0
 _VIDEO_FPS = 8.0
 _MIN_VIDEO_SIDE_PX = 256  # small clips are enlarged, so that one can see something
 
@@ -34,12 +34,12 @@ def grid_png(original: Tensor, reconstruction: Tensor, path: Path, *, title: str
     }
     figure = Figure(figsize=(2.1 * len(frames) + 0.4, 6.6), layout="constrained")
     axes = figure.subplots(len(rows), len(frames), squeeze=False)
+    for axis, number in zip(axes[0], frames, strict=True):
+        axis.set_title(f"frame {int(number)}", fontsize=9)
     for row, (label, clip) in zip(axes, rows.items(), strict=True):
-        for axis, number, image in zip(row, frames, to_uint8(clip[:, frames]), strict=True):
+        for axis, image in zip(row, to_uint8(clip[:, frames]), strict=True):
             axis.imshow(image, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
-            if row is axes[0]:
-                axis.set_title(f"frame {int(number)}", fontsize=9)
         row[0].set_ylabel(label)
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=110)

@@ -7,7 +7,7 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
-from odvae.experiment.table import own_overrides
+from odvae.experiment.table import own_settings
 from odvae.tracking import LoggedRun
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -15,14 +15,18 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 
 
 def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
-    """Draw the PSNR of every run as a point, seeds side by side, their mean as a line."""
-    by_init: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    own = own_overrides(runs)
+    """Draw the PSNR of every run as a point, its step-0 PSNR hollow, and the mean over seeds."""
+    by_init: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    own = own_settings(runs)
     for run in runs:
         if "eval/psnr_db" in run.metrics:
-            value = run.metrics["eval/psnr_db"]
+            before = run.metrics.get("zero_step/psnr_db", float("nan"))
             series = f"{run.tags.get('init', '?')} {own[run.run_id]}".strip()
-            by_init[series][run.tags.get("variant", "?")].append(value)
+            by_init[series][run.tags.get("variant", "?")].append(
+                (before, run.metrics["eval/psnr_db"])
+            )
     variants = sorted({variant for rows in by_init.values() for variant in rows})
     figure = Figure(figsize=(1.6 + 1.2 * max(len(variants), 2), 3.6), layout="constrained")
     axis = figure.subplots()
@@ -31,8 +35,10 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
         colour = COLOURS[number % len(COLOURS)]
         for variant, values in rows.items():
             x = variants.index(variant) + shift
-            axis.hlines(mean(values), x - 0.12, x + 0.12, color=colour, linewidth=2)
-            axis.plot([x] * len(values), values, "o", color=colour, alpha=0.7, markersize=5)
+            before, after = zip(*values, strict=True)
+            axis.hlines(mean(after), x - 0.12, x + 0.12, color=colour, linewidth=2)
+            axis.plot([x] * len(values), after, "o", color=colour, alpha=0.7, markersize=5)
+            axis.plot([x] * len(values), before, "o", color=colour, mfc="none", markersize=5)
         axis.plot([], [], "o", color=colour, label=init)
     one_protocol = len({run.tags.get("protocol") for run in runs}) == 1
     levels = {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}
@@ -48,5 +54,6 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
     axis.set_xticks(range(len(variants)), [f"variant {variant}" for variant in variants])
     axis.set_xlim(-0.5, len(variants) - 0.5)
     axis.set_ylabel("PSNR on held-out clips (dB)")
-    axis.legend(title="init", frameon=False, fontsize=8)
+    axis.plot([], [], "o", color="0.4", mfc="none", label="at step 0")
+    figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)
     figure.savefig(path, dpi=140)

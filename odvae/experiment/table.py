@@ -21,6 +21,11 @@ _COSTS = {
     "peak_memory_mb": "peak MB",
     "wall_s": "wall s",
 }
+_SETTING_TAGS = ("preset", "operators", "tiling", "data", "image_vae")
+_COLUMNS_OF_THEIR_OWN = {
+    *("variant", "init.how", "seed", "parameters", "rerun", "output_dir"),
+    *("operators", "tiling.mode", "data.source", "image_vae.source"),  # tags tell of these
+}
 _WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
 _TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
 
@@ -53,8 +58,8 @@ class Summary:
 def summarise(runs: Sequence[LoggedRun]) -> Summary:
     """A row per run, then a row for the image VAE and for each reference of the same clips."""
     scores = _score_names(runs)
-    own = own_overrides(runs)
-    others = ["other overrides"] if any(own.values()) else []
+    own = own_settings(runs)
+    others = ["other settings"] if any(own.values()) else []
     head = ["run", "init", "seed", *others, "parameters M", "PSNR dB at step 0"]
     titles = [_TITLES.get(name, name) for name in scores]
     rows = []
@@ -66,12 +71,17 @@ def summarise(runs: Sequence[LoggedRun]) -> Summary:
     return Summary([*head, *titles, *_COSTS.values()], rows)
 
 
-def own_overrides(runs: Sequence[LoggedRun]) -> dict[str, str]:
-    """By run: what was typed for it and not for all, less what has a column of its own."""
-    shown = ("variant=", "init=", "seed=")
-    typed = {run.run_id: [t for t in run.name.split() if not t.startswith(shown)] for run in runs}
-    common = set.intersection(*map(set, typed.values())) if typed else set()
-    return {run: " ".join(t for t in words if t not in common) for run, words in typed.items()}
+def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
+    """By run: what sets it apart from others of these, less what has a column of its own."""
+    differing = [tag for tag in _SETTING_TAGS if len({run.tags.get(tag) for run in runs}) > 1]
+    words = {run.run_id: [f"{tag}={run.tags.get(tag)}" for tag in differing] for run in runs}
+    if "preset" not in differing:  # a preset's name stands for all that it sets
+        names = {name for run in runs for name in run.params} - _COLUMNS_OF_THEIR_OWN
+        for name in sorted(names):
+            if len({run.params.get(name) for run in runs}) > 1:
+                for run in runs:
+                    words[run.run_id].append(f"{name}={run.params.get(name)}")
+    return {run_id: " ".join(listed) for run_id, listed in words.items()}
 
 
 def _run_row(run: LoggedRun, scores: list[str]) -> list[str]:
