@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ def main() -> int:
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
         if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
             raise
+        if STATUS_FILE_VARIABLE in os.environ:  # into the job's log, for whoever looks closer
+            traceback.print_exc()
         print(f"odvae: {explain(error)}", file=sys.stderr)
         return 2
     return 0

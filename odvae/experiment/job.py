@@ -128,6 +128,8 @@ class Job:
             self.progress.stage("image VAE", self.config.image_vae.recipe.steps)
             return lambda step, _: self.progress.done(step)
 
+        # Also what it shows while another run trains it and this one waits.
+        self.progress.stage("image VAE", self.config.image_vae.recipe.steps)
         return get_image_vae(
             self.config.image_vae,
             self.config.architecture(),

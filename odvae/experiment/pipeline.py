@@ -59,6 +59,7 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     store = Store.open(output)
     folder = output / "runs" / key[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    progress.stage("waiting for the same run elsewhere", 1)
     with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
         found = store.find({"odvae.key": key})
         if found and parent_id is not None:

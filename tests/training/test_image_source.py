@@ -97,7 +97,7 @@ def test_it_is_kept_for_the_same_data_and_recipe(ranges: list[VideoRange], tmp_p
 
 
 def test_an_interrupted_training_goes_on(ranges: list[VideoRange], tmp_path: Path) -> None:
-    recipe = ImageRecipe(steps=7, crop_px=16)  # saved after every fifth update
+    recipe = ImageRecipe(steps=7, crop_px=16)
     vaes = [ODVAE.image(width=8, blocks=1, norm_groups="channels/8") for _ in range(3)]
     steps: list[int] = []
 
@@ -108,7 +108,13 @@ def test_an_interrupted_training_goes_on(ranges: list[VideoRange], tmp_path: Pat
                 raise KeyboardInterrupt
 
         return train_image_vae(
-            vae, ranges, recipe, arithmetic=CPU, checkpoint=checkpoint, report=report
+            vae,
+            ranges,
+            recipe,
+            arithmetic=CPU,
+            checkpoint=checkpoint,
+            report=report,
+            checkpoint_every_s=0,
         )
 
     whole = trained(vaes[0], tmp_path / "whole.pt")
