@@ -17,7 +17,7 @@ ORDER = [
     {"tracking"},
     {"config", "config_files", "config_errors"},
     {"experiment"},
-    {"run", "weights"},
+    {"run"},
     {"__main__"},
 ]
 PARTS = set().union(*ORDER)

@@ -22,10 +22,10 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
     own = own_settings(runs)
     for run in runs:
         if "eval/psnr_db" in run.metrics:
-            before = run.metrics.get("zero_step/psnr_db", float("nan"))
+            at_start = run.metrics.get("zero_step/psnr_db", float("nan"))
             series = f"{run.tags.get('init', '?')} {own[run.run_id]}".strip()
             by_init[series][run.tags.get("variant", "?")].append(
-                (before, run.metrics["eval/psnr_db"])
+                (at_start, run.metrics["eval/psnr_db"])
             )
     variants = sorted({variant for rows in by_init.values() for variant in rows})
     figure = Figure(figsize=(1.6 + 1.2 * max(len(variants), 2), 3.6), layout="constrained")
@@ -35,7 +35,8 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
         colour = COLOURS[number % len(COLOURS)]
         for variant, values in rows.items():
             x = variants.index(variant) + shift
-            before, after = zip(*values, strict=True)
+            before = [at_start for at_start, _ in values]
+            after = [at_end for _, at_end in values]
             axis.hlines(mean(after), x - 0.12, x + 0.12, color=colour, linewidth=2)
             axis.plot([x] * len(values), after, "o", color=colour, alpha=0.7, markersize=5)
             axis.plot([x] * len(values), before, "o", color=colour, mfc="none", markersize=5)

@@ -105,7 +105,9 @@ def train_image_vae(
         batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0
     )
     every = max(1, recipe.steps // 20)
-    config = LoopConfig(steps=recipe.steps, log_every_steps=every, checkpoint_every_s=checkpoint_every_s)
+    config = LoopConfig(
+        steps=recipe.steps, log_every_steps=every, checkpoint_every_s=checkpoint_every_s
+    )
     train(state, objective, config, arithmetic=arithmetic, checkpoint=checkpoint, report=report)
     averaged = state.ema.model
     assert isinstance(averaged, ODVAE)

@@ -17,8 +17,9 @@ from odvae.data import (
     make_manifest,
     open_source,
 )
-from odvae.data.manifest import _even_shares, file_sha256
+from odvae.data.manifest import _even_shares
 from odvae.errors import UserError
+from odvae.hashing import file_sha256
 
 from .made_videos import FORMATS, make_video
 

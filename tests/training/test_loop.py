@@ -32,11 +32,10 @@ def _train(
 def _same(a: TrainingState, b: TrainingState) -> None:
     """Bit for bit: the weights, their average, and Adam's moments."""
     assert a.step == b.step
-    exact = {"atol": 0.0, "rtol": 0.0}
-    assert_close(a.model.state_dict(), b.model.state_dict(), **exact)
-    assert_close(a.ema.model.state_dict(), b.ema.model.state_dict(), **exact)
+    assert_close(a.model.state_dict(), b.model.state_dict(), atol=0, rtol=0)
+    assert_close(a.ema.model.state_dict(), b.ema.model.state_dict(), atol=0, rtol=0)
     for one, other in zip(a.optimisers, b.optimisers, strict=True):
-        assert_close(one.state_dict()["state"], other.state_dict()["state"], **exact)
+        assert_close(one.state_dict()["state"], other.state_dict()["state"], atol=0, rtol=0)
         assert one.state_dict()["param_groups"] == other.state_dict()["param_groups"]
 
 
