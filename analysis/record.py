@@ -30,8 +30,6 @@ def record(output_dir: Path, *, by: str, to: Path) -> None:
     """Write the largest comparable set of runs that differ in ``by``. Raises UserError if none."""
     selection = choose(load(output_dir), by="variant" if by == "variant" else "init")
     table = selection.runs.table.drop(columns="started").sort_values(["variant", "init", "seed"])
-    to.mkdir(parents=True, exist_ok=True)
-    table.round(6).to_csv(to / "runs.csv", index=False)
     environments = [
         json.loads(selection.runs.store.artifact(run_id, "environment.json").read_text())
         for run_id in table["run_id"]
@@ -39,6 +37,8 @@ def record(output_dir: Path, *, by: str, to: Path) -> None:
     different = {json.dumps(e, sort_keys=True) for e in environments}
     if len(different) > 1:
         raise UserError(f"these runs come from {len(different)} machines or sets of versions")
+    to.mkdir(parents=True, exist_ok=True)
+    table.round(6).to_csv(to / "runs.csv", index=False)
     (to / "environment.json").write_text(json.dumps(environments[0], indent=1) + "\n")
     print(f"{len(table)} runs: {to / 'runs.csv'}, {to / 'environment.json'}")
 
