@@ -32,7 +32,7 @@ ui: $(READY) ## MLflow's page over the runs, on http://127.0.0.1:5000
 		--artifacts-destination "$(abspath $(OUTPUT_DIR))/mlartifacts"
 
 test: $(READY) ## The default tests, minutes
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY) ## The long tests: real trainings, kills in the middle
 	$(BIN)/python -m pytest -m slow

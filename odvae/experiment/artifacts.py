@@ -66,6 +66,7 @@ def per_clip_csv(result: EvaluationResult) -> str:
 
 def environment(arithmetic: Arithmetic) -> dict[str, object]:
     """The machine and the versions that a number comes from."""
+    metadata = [d.metadata for d in distributions()]  # each is a file that is read and parsed
     gpu = torch.cuda.get_device_name() if arithmetic.device.type == "cuda" else None
     return {
         "python": sys.version.split()[0],
@@ -74,7 +75,7 @@ def environment(arithmetic: Arithmetic) -> dict[str, object]:
         "gpu": gpu,
         "precision": arithmetic.precision.value,
         "threads": torch.get_num_threads(),
-        "packages": {d.name: d.version for d in sorted(distributions(), key=lambda d: d.name)},
+        "packages": dict(sorted((one["Name"], one["Version"]) for one in metadata)),
     }
 
 

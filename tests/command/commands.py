@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ class Ran:
 def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Ran:
     """Run the command in this process, ``folder`` being the current one."""
     out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in _foreign():
             patch.delenv(name)
@@ -42,6 +44,8 @@ def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | Non
         patch.setattr(sys, "argv", ["odvae", *arguments])
         patch.chdir(folder)
         code = main()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     return Ran(code, out.getvalue(), err.getvalue())
 
 

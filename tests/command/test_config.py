@@ -12,7 +12,6 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 
 import odvae
 from odvae import config_files
@@ -64,10 +63,9 @@ def test_every_option_composes(group: str, option: str) -> None:
 def test_every_experiment_composes(name: str) -> None:
     """With the first and with the last value of everything that it sweeps over."""
     asked = compose("run", [f"+experiment={name}"], return_hydra_config=True)
-    swept = OmegaConf.to_container(asked.hydra.sweeper.params or OmegaConf.create({}))
-    assert isinstance(swept, dict)
+    swept = {str(key): str(value) for key, value in (asked.hydra.sweeper.params or {}).items()}
     for place in (0, -1):
-        values = [f"{field!s}={given.split(',')[place]}" for field, given in swept.items()]
+        values = [f"{field}={given.split(',')[place]}" for field, given in swept.items()]
         _composed(f"+experiment={name}", *values)
 
 
