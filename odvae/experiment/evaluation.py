@@ -15,8 +15,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from odvae.experiment.heldout import HeldOut
-from odvae.inference import Tiling, VideoVAE, decode, encode
+from odvae.inference import Tiling, decode, encode, fitted, reconstruct
 from odvae.metrics import REFERENCES, Evaluation, EvaluationResult, OriginalFeatures, Scorers
+from odvae.model import VideoVAE
 from odvae.training.precision import Arithmetic
 
 _TIMED_REPEATS = 3
@@ -45,8 +46,7 @@ class Bench:
         """
         with torch.inference_mode():
             clips = clips.to(self.arithmetic.device)
-            latents = encode(vae, clips, self.tiling).mode()
-            return decode(vae, latents, self.tiling).float().cpu()
+            return reconstruct(vae, clips, self.tiling).float().cpu()
 
     def references(self, cache: Path, *, done: CountDone) -> dict[str, Scores]:
         """Scores of the reconstructions that need no model, by their names."""
@@ -75,7 +75,7 @@ class Bench:
     def speed(self, vae: VideoVAE) -> dict[str, float]:
         """Clips per second of encoding and decoding one batch: median after a warm-up."""
         _, clips = next(iter(self.heldout))
-        clips = clips.to(self.arithmetic.device)
+        clips = fitted(vae, clips.to(self.arithmetic.device))
         with torch.inference_mode(), self.arithmetic.autocast():
             latents = encode(vae, clips, self.tiling).mode()
             encode_s = self._median_s(lambda: encode(vae, clips, self.tiling))

@@ -1,15 +1,16 @@
 """Video to latents and back under a tiling. Tensors are (B, C, T, H, W), pixels in [-1, 1]."""
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.inference.temporal import apply_in_groups
 from odvae.inference.tiling import TemporalGroups, Tiling, WholeClip
-from odvae.inference.video_vae import VideoVAE
-from odvae.model import Posterior
+from odvae.model import Encoding, VideoVAE
 
 
-def encode(vae: VideoVAE, video: Tensor, tiling: Tiling) -> Posterior:
+def encode(vae: VideoVAE, video: Tensor, tiling: Tiling) -> Encoding:
     """Encode a clip.
 
     Args:
@@ -18,7 +19,7 @@ def encode(vae: VideoVAE, video: Tensor, tiling: Tiling) -> Posterior:
         tiling: how the clip is cut.
 
     Returns:
-        The posterior of latents (B, C, 1 + (T - 1) / c_t, H / c_s, W / c_s).
+        The posterior, or what the VAE has instead, of latents (B, C, t, h, w).
 
     Raises:
         ValueError: a size that the VAE would have to cut.
@@ -30,13 +31,12 @@ def encode(vae: VideoVAE, video: Tensor, tiling: Tiling) -> Posterior:
         case TemporalGroups(group_frames):
             _check_groups(vae, group_frames)
             _check_frames(vae, video)
-            moments = apply_in_groups(lambda x: vae.encode(x).moments, video, group=group_frames)
-            return Posterior(moments)
+            return _encode_in_groups(vae, video, group_frames)
     raise TypeError(f"tiling must be made by Tiling, got {tiling!r}")
 
 
 def decode(vae: VideoVAE, latents: Tensor, tiling: Tiling) -> Tensor:
-    """Decode latents (B, C, t, h, w) to pixels (B, 3, 1 + c_t (t - 1), c_s h, c_s w), unclamped.
+    """Decode latents (B, C, t, h, w) to pixels (B, 3, T, H, W), unclamped.
 
     The groups of frames are those of ``encode``: they share one latent frame here.
 
@@ -49,13 +49,29 @@ def decode(vae: VideoVAE, latents: Tensor, tiling: Tiling) -> Tensor:
             return vae.decode(latents)
         case TemporalGroups(group_frames):
             _check_groups(vae, group_frames)
-            group_latents = 1 + (group_frames - 1) // vae.time_compression
+            group_latents = 1 + (group_frames - 1) // vae.compression.time
             return apply_in_groups(vae.decode, latents, group=group_latents)
     raise TypeError(f"tiling must be made by Tiling, got {tiling!r}")
 
 
+def _encode_in_groups(vae: VideoVAE, video: Tensor, group_frames: int) -> Encoding:
+    encodings: list[Encoding] = []
+
+    def moments(group: Tensor) -> Tensor:
+        encodings.append(vae.encode(group))
+        return encodings[-1].moments
+
+    joined = apply_in_groups(moments, video, group=group_frames)
+    return replace(encodings[0], moments=joined)
+
+
 def _check_groups(vae: VideoVAE, group_frames: int) -> None:
-    time = vae.time_compression
+    time, lengths = vae.compression.time, vae.clip_lengths
+    if lengths.first != 1:
+        raise UserError(
+            f"tiling=temporal needs a model that codes frame 0 by itself; this one takes "
+            f"T = {lengths} frames: tiling=off"
+        )
     if (group_frames - 1) % time:
         raise UserError(
             f"tiling.group_frames must be {time}m+1 for a model that compresses time {time} times, "
@@ -65,9 +81,7 @@ def _check_groups(vae: VideoVAE, group_frames: int) -> None:
 
 def _check_frames(vae: VideoVAE, video: Tensor) -> None:
     """Name the clip's length: the VAE would name that of its last group."""
-    time = vae.time_compression
-    if video.ndim != 5 or (video.shape[2] - 1) % time:
+    if video.ndim != 5 or not vae.clip_lengths.takes(video.shape[2]):
         raise ValueError(
-            f"video must be (B, 3, T, H, W) with T = {time}k+1 (1, {1 + time}, ...), "
-            f"got {tuple(video.shape)}"
+            f"video must be (B, 3, T, H, W) with T = {vae.clip_lengths}, got {tuple(video.shape)}"
         )

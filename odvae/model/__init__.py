@@ -3,7 +3,13 @@
 from odvae.model.architecture import Architecture
 from odvae.model.checkpoint import from_official, load
 from odvae.model.inflation import Initialisation, image_state_dict, inflate
-from odvae.model.posterior import Posterior
+from odvae.model.interface import (
+    ClipLengths,
+    Compression,
+    LatentScaling,
+    VideoVAE,
+)
+from odvae.model.posterior import Deterministic, Encoding, Posterior
 from odvae.model.vae import ODVAE
 from odvae.model.variants import IMAGE, VARIANTS, VIDEO_VARIANTS, Operators
 
@@ -13,9 +19,15 @@ __all__ = [
     "VARIANTS",
     "VIDEO_VARIANTS",
     "Architecture",
+    "ClipLengths",
+    "Compression",
+    "Deterministic",
+    "Encoding",
     "Initialisation",
+    "LatentScaling",
     "Operators",
     "Posterior",
+    "VideoVAE",
     "from_official",
     "image_state_dict",
     "inflate",

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from odvae.errors import UserError
+from odvae.model.interface import ClipLengths, Compression
 from odvae.model.variants import OPERATORS, VARIANTS, OperatorRow, Operators, Variant
 
 LEVEL_MULTIPLIERS = (1, 2, 4, 4)  # channels of levels 0..3, in units of the width
@@ -42,9 +43,15 @@ class Architecture:
         return OPERATORS[self.operators]
 
     @property
-    def time_compression(self) -> int:
-        """Frames per latent frame after the first: 4, or 1 for the image VAE."""
-        return TIME_COMPRESSION if self.layout.compresses_time else 1
+    def compression(self) -> Compression:
+        """4x8x8, or 1x8x8 where time is not compressed."""
+        time = TIME_COMPRESSION if self.layout.compresses_time else 1
+        return Compression(time, SPACE_COMPRESSION, SPACE_COMPRESSION)
+
+    @property
+    def clip_lengths(self) -> ClipLengths:
+        """4k+1, or any number where time is not compressed."""
+        return ClipLengths(first=1, step=self.compression.time)
 
     def groups(self, channels: int) -> int:
         """GroupNorm groups of a layer with so many channels."""

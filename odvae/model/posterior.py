@@ -1,4 +1,4 @@
-"""The diagonal Gaussian that the encoder returns. Tensors are (B, C, T, H, W)."""
+"""What encoders return: a diagonal Gaussian, or latents alone. Tensors are (B, C, T, H, W)."""
 
 from dataclasses import dataclass
 
@@ -41,3 +41,21 @@ class Posterior:
         """Divergence from the unit normal, summed over each clip, in nats, (B,)."""
         mean, logvar = self.mean, self.logvar
         return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(dim=(1, 2, 3, 4))
+
+
+@dataclass(frozen=True)
+class Deterministic:
+    """Latents without a posterior, as of a VQ model. ``moments`` is the mean alone."""
+
+    moments: Tensor
+
+    def mode(self) -> Tensor:
+        """The latents."""
+        return self.moments
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor:
+        """The latents: there is nothing to draw."""
+        return self.moments
+
+
+Encoding = Posterior | Deterministic

@@ -5,12 +5,15 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from odvae.model.architecture import SPACE_COMPRESSION, Architecture
+from odvae.model.architecture import Architecture
 from odvae.model.coders import Decoder, Encoder
+from odvae.model.interface import ClipLengths, Compression, LatentScaling
 from odvae.model.layers import conv1x1
 from odvae.model.posterior import Posterior
 from odvae.model.saved import write_folder
 from odvae.model.variants import IMAGE, Operators, member
+
+SD_LATENT_SCALE = 0.18215
 
 
 class ODVAE(nn.Module):
@@ -73,14 +76,29 @@ class ODVAE(nn.Module):
         )
 
     @property
-    def time_compression(self) -> int:
-        """4, or 1 for the image VAE."""
-        return self.architecture.time_compression
+    def compression(self) -> Compression:
+        """4x8x8, or 1x8x8 where time is not compressed."""
+        return self.architecture.compression
 
     @property
-    def space_compression(self) -> int:
-        """8."""
-        return SPACE_COMPRESSION
+    def clip_lengths(self) -> ClipLengths:
+        """4k+1, or any number where time is not compressed."""
+        return self.architecture.clip_lengths
+
+    @property
+    def latent_channels(self) -> int:
+        """4 in the paper."""
+        return self.architecture.latent_channels
+
+    @property
+    def latent_scaling(self) -> LatentScaling:
+        """SD-VAE's, which the released model keeps."""
+        return LatentScaling(scale=(SD_LATENT_SCALE,))
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        """[-1, 1]."""
+        return (-1.0, 1.0)
 
     def encode(self, video: Tensor) -> Posterior:
         """Encode a clip.
@@ -94,7 +112,7 @@ class ODVAE(nn.Module):
         Raises:
             ValueError: a size that the model would have to cut.
         """
-        _check_video(video, time=self.time_compression, space=self.space_compression)
+        _check_video(video, self)
         return Posterior(self.quant_conv(self.encoder(video)))
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -116,11 +134,12 @@ class ODVAE(nn.Module):
         write_folder(Path(path), self.architecture, self.state_dict())
 
 
-def _check_video(video: Tensor, *, time: int, space: int) -> None:
+def _check_video(video: Tensor, vae: ODVAE) -> None:
     if video.ndim != 5 or video.shape[1] != 3:
         raise ValueError(f"video must be (B, 3, T, H, W), got {tuple(video.shape)}")
     frames, height, width = video.shape[2:]
-    if (frames - 1) % time:
-        raise ValueError(f"video must have {time}k+1 frames (1, {1 + time}, ...), got T={frames}")
+    lengths, space = vae.clip_lengths, vae.compression.height
+    if not lengths.takes(frames):
+        raise ValueError(f"video must have T = {lengths} frames, got T={frames}")
     if height % space or width % space:
         raise ValueError(f"height and width must be multiples of {space}, got {height}x{width}")

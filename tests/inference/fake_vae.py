@@ -3,28 +3,31 @@
 import torch
 from torch import Tensor
 
-from odvae.model import Posterior
+from odvae.model import ClipLengths, Compression, LatentScaling, Posterior
 
 
 class FrameNumberVAE:
     """Latent j is frame c_t j, decoded frame t is latent ceil(t / c_t): no context at all."""
 
     def __init__(self, time_compression: int = 4) -> None:
-        self.time_compression = time_compression
-        self.space_compression = 1
+        self.compression = Compression(time_compression, 1, 1)
+        self.clip_lengths = ClipLengths(step=time_compression)
+        self.latent_channels = 1
+        self.latent_scaling = LatentScaling()
+        self.input_range = (-1.0, 1.0)
         self.encoded: list[list[int]] = []  # values of the frames of each call
         self.decoded: list[list[int]] = []  # values of the latents of each call
 
     def encode(self, video: Tensor) -> Posterior:
         self.encoded.append(values(video))
-        if (video.shape[2] - 1) % self.time_compression:
+        if (video.shape[2] - 1) % self.compression.time:
             raise ValueError(f"odd length {video.shape[2]}")
-        latents = video[:, :, :: self.time_compression]
+        latents = video[:, :, :: self.compression.time]
         return Posterior(torch.cat([latents, -latents], dim=1))
 
     def decode(self, latents: Tensor) -> Tensor:
         self.decoded.append(values(latents))
-        later = latents[:, :, 1:].repeat_interleave(self.time_compression, dim=2)
+        later = latents[:, :, 1:].repeat_interleave(self.compression.time, dim=2)
         return torch.cat([latents[:, :, :1], later], dim=2)
 
 

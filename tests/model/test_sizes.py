@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from odvae.model import IMAGE, VIDEO_VARIANTS
+from odvae.model import IMAGE, VIDEO_VARIANTS, Compression
 from tests.model.formula import small, small_clip
 
 
@@ -20,7 +20,7 @@ def test_shapes_of_a_video_vae(variant: int, frames: int, latents: int) -> None:
     assert mean.shape == (2, 4, latents, 2, 3)
     assert vae.decode(mean).shape == video.shape
     assert vae(video).shape == video.shape
-    assert (vae.time_compression, vae.space_compression) == (4, 8)
+    assert vae.compression == Compression(4, 8, 8)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])
@@ -31,7 +31,7 @@ def test_shapes_of_the_image_vae(frames: int) -> None:
     mean = vae.encode(video).mean
     assert mean.shape == (1, 4, frames, 1, 2)
     assert vae.decode(mean).shape == video.shape
-    assert (vae.time_compression, vae.space_compression) == (1, 8)
+    assert vae.compression == Compression(1, 8, 8)
 
 
 @torch.no_grad()
@@ -53,7 +53,7 @@ def test_clips_of_a_batch_do_not_mix(variant: int) -> None:
 
 @pytest.mark.parametrize("frames", [0, 2, 3, 4, 6, 12])
 def test_frames_that_would_be_lost_are_refused(frames: int) -> None:
-    with pytest.raises(ValueError, match=re.escape(f"4k+1 frames (1, 5, ...), got T={frames}")):
+    with pytest.raises(ValueError, match=re.escape(f"T = 1, 5, 9, ... frames, got T={frames}")):
         small(4).encode(torch.zeros(1, 3, frames, 16, 16))
 
 
