@@ -12,7 +12,7 @@ PACKAGE = PROJECT / "odvae"
 ORDER = [
     {"errors", "hashing", "revision"},
     {"model"},
-    {"inference", "metrics", "data"},
+    {"inference", "metrics", "data", "vaes"},
     {"training"},
     {"tracking"},
     {"config", "config_files", "config_errors"},

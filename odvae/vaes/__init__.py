@@ -1,0 +1,1 @@
+"""Any VAE, from anywhere, under one protocol."""
