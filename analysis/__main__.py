@@ -33,6 +33,7 @@ FIGURES = (
     Figure("03_curves_init", "03_curves.ipynb", {"by": "init"}),
     Figure("04_frame_position", "04_frame_position.ipynb"),
     Figure("05_cost", "05_cost.ipynb"),
+    Figure("06_reconstruction", "06_reconstruction.ipynb"),
 )
 
 

@@ -33,7 +33,7 @@ _LOOKS: Mapping[str, Mapping[str, Look]] = {
 }
 _MORE = (Look(PURPLE, "<"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
 
-FACTORS = {"variant": "variant", "init": "initialisation"}
+FACTORS = {"variant": "variant", "init": "initialisation", "model": "method"}
 
 _METRICS = {
     "psnr_db": "PSNR (dB) ↑",
@@ -57,7 +57,7 @@ REFERENCES = {
 
 def in_order(by: str, levels: Iterable[str]) -> list[str]:
     """Levels in the order to show them: known ones first."""
-    known = list(_LOOKS[by])
+    known = list(_LOOKS.get(by, {}))
     return sorted(
         levels, key=lambda level: (known.index(level) if level in known else len(known), level)
     )

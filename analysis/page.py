@@ -18,6 +18,18 @@ _SMALL_PT = 7
 _LINE_IN = 0.135  # of that size
 _CHARS_PER_IN = 20  # of that size
 
+_SHARED = {
+    "preset": "preset {}",
+    "data": "data {}",
+    "operators": "{} operators",
+    "variant": "variant {}",
+    "init": f"{FACTORS['init']} {{}}",
+    "image_vae": "image VAE {}",
+    "tiling": "tiling {}",
+    "model.width": "width {}",
+    "train.steps": "{} steps",
+}
+
 _LEGEND_IN = 0.24
 _REACH = 0.3  # how far beyond the data a reference may lie, of their range
 _LABEL_HEIGHT = 0.07  # of a panel
@@ -49,17 +61,9 @@ def legend(figure: Figure, axes: Axes) -> None:
 def describe(selection: Selection) -> str:
     """What the runs of a figure share, in words."""
     shared = selection.setting
-    held = "init" if selection.by == "variant" else "variant"
     size_px = shared["data.size_px"]
     parts = [
-        f"preset {shared['preset']}",
-        f"data {shared['data']}",
-        f"{shared['operators']} operators",
-        f"{FACTORS[held]} {shared[held]}",
-        f"image VAE {shared['image_vae']}",
-        f"tiling {shared['tiling']}",
-        f"width {shared['model.width']}",
-        f"{shared['train.steps']} steps",
+        *(words.format(shared[name]) for name, words in _SHARED.items() if name in shared),
         f"clips {shared['data.clip_frames']}x{size_px}x{size_px}",
         f"protocol {shared['protocol']}",
         _seeds(selection),
@@ -68,7 +72,7 @@ def describe(selection: Selection) -> str:
 
 
 def _seeds(selection: Selection) -> str:
-    counts = selection.runs.table.groupby(selection.by).size()
+    counts = selection.runs.table.groupby(selection.column).size()
     few, many = counts.min(), counts.max()
     count = f"{few}" if few == many else f"{few} to {many}"
     return f"{count} seed{'s' if many > 1 else ''}"

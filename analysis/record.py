@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.runs import load
-from analysis.selection import COMMANDS, choose
+from analysis.selection import COMMANDS, Factor, choose
 from odvae.errors import UserError
 
 
@@ -26,10 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def record(output_dir: Path, *, by: str, to: Path) -> None:
+def record(output_dir: Path, *, by: Factor, to: Path) -> None:
     """Write the largest comparable set of runs that differ in ``by``. Raises UserError if none."""
-    selection = choose(load(output_dir), by="variant" if by == "variant" else "init")
-    table = selection.runs.table.drop(columns="started").sort_values(["variant", "init", "seed"])
+    selection = choose(load(output_dir), by=by)
+    table = selection.runs.table.drop(columns="started").dropna(axis="columns", how="all")
+    table = table.sort_values(["model", "variant", "init", "seed"])
     environments = [
         json.loads(selection.runs.store.artifact(run_id, "environment.json").read_text())
         for run_id in table["run_id"]

@@ -1,14 +1,20 @@
-"""Finished training runs as a table, one row a run."""
+"""Finished runs as a table, one row a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from analysis.methods import method_label
 from odvae.errors import UserError
+from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 from odvae.tracking import LoggedRun, Status, Store
+from odvae.vaes.methods import Method
 
 TAGS = (
+    "task",
+    "model",
+    "weights",
     "preset",
     "data",
     "operators",
@@ -23,7 +29,9 @@ TAGS = (
     "init",
     "seed",
 )
-PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px")
+PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", "tiling.group_frames")
+
+_MEANT = {"task": "train", "model": Method.odvae.value}  # by a run from before there was a choice
 
 
 class NoRuns(UserError):
@@ -34,8 +42,9 @@ class NoRuns(UserError):
 class Runs:
     """Runs of a store.
 
-    ``table`` has a row a run: ``run_id``, ``started``, the columns of TAGS and PARAMS (text, empty
-    where a run lacks it) and one column a metric (its last value; NaN where a run lacks it).
+    ``table`` has a row a run: ``run_id``, ``started``, ``method`` (what was measured, in words),
+    the columns of TAGS and PARAMS (text, empty where a run lacks it) and one column a metric (its
+    last value; NaN where a run lacks it).
     """
 
     store: Store
@@ -43,26 +52,23 @@ class Runs:
 
 
 def load(output_dir: str | Path) -> Runs:
-    """Read every finished training run of an output folder, or of MLFLOW_TRACKING_URI's server.
+    """Read every finished run of an output folder, or of MLFLOW_TRACKING_URI's server.
 
     Raises UserError when the store cannot be opened.
     """
     store = Store.open(Path(output_dir))
     logged = store.find({"odvae.kind": "run"})
-    trained = [
-        run
-        for run in logged
-        if run.status == Status.FINISHED.value and run.params.get("task", "train") == "train"
-    ]
-    columns = ["run_id", "started", *TAGS, *PARAMS]
-    return Runs(store, pd.DataFrame([_row(run) for run in trained], columns=_all(columns, trained)))
+    rows = [_row(run) for run in logged if run.status == Status.FINISHED.value]
+    columns = ["run_id", "started", "method", *TAGS, *PARAMS]
+    metrics = sorted({name for row in rows for name in row} - set(columns))
+    return Runs(store, pd.DataFrame(rows, columns=columns + metrics))
 
 
 def _row(run: LoggedRun) -> dict[str, object]:
-    tags = {name: run.tags.get(name, "") for name in TAGS}
+    tags = {name: run.tags.get(name, _MEANT.get(name, "")) for name in TAGS}
     params = {name: run.params.get(name, "") for name in PARAMS}
-    return {"run_id": run.run_id, "started": run.started, **tags, **params, **run.metrics}
-
-
-def _all(columns: list[str], runs: list[LoggedRun]) -> list[str]:
-    return columns + sorted({metric for run in runs for metric in run.metrics})
+    metrics = dict(run.metrics)
+    if tags["model"] == Method.odvae.value:
+        metrics.setdefault("cost/vcpr", TIME_COMPRESSION * SPACE_COMPRESSION**2)
+    about = {"run_id": run.run_id, "started": run.started, "method": method_label(tags)}
+    return {**about, **tags, **params, **metrics}

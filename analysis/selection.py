@@ -1,6 +1,6 @@
 """Runs that may stand in one figure: they agree in all but what is compared, and the seed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +9,9 @@ import pandas as pd
 from analysis.looks import in_order
 from analysis.runs import PARAMS, NoRuns, Runs
 from odvae.errors import UserError
+from odvae.vaes.methods import Method
 
-Factor = Literal["variant", "init"]
+Factor = Literal["variant", "init", "model"]
 
 SETTING = (
     *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
@@ -21,7 +22,19 @@ SETTING = (
 COMMANDS: dict[Factor, str] = {
     "variant": "python -m odvae.run -m +experiment=variants",
     "init": "python -m odvae.run -m +experiment=inits",
+    "model": "python -m odvae.run -m +experiment=reconstruction",
 }
+
+# What was evaluated alike, however it was trained: the clips, their size and their tiles.
+_EVALUATION = (
+    *("data", "protocol", "tiling"),
+    *("tiling.group_frames", "data.clip_frames", "data.size_px"),
+)
+_HELD: dict[Factor, str] = {"variant": "init", "init": "variant", "model": "init"}
+_COLUMNS: dict[Factor, str] = {"variant": "variant", "init": "init", "model": "method"}
+# Of methods: how OD-VAE was chosen to start, its fullest variant and the one the paper chose.
+_INIT = "tail"
+_VARIANTS = ("1", "4")
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,17 @@ class Selection:
 
     runs: Runs
     by: Factor
-    setting: dict[str, str]  # what all of them share
+    setting: dict[str, str]  # what all of them share; of methods, what those trained here share
+
+    @property
+    def column(self) -> str:
+        """Column of the table that holds the levels."""
+        return _COLUMNS[self.by]
 
     @property
     def levels(self) -> list[str]:
         """What is compared, in the order to show it."""
-        return in_order(self.by, set(self.runs.table[self.by]))
+        return in_order(self.by, set(self.runs.table[self.column]))
 
     @property
     def metrics(self) -> list[str]:
@@ -47,7 +65,7 @@ class Selection:
         """Last values of a metric: columns level, seed, value; runs without one are left out."""
         table = self.runs.table
         values = table[metric] if metric in table else pd.Series(float("nan"), index=table.index)
-        columns = {"level": table[self.by], "seed": table["seed"], "value": values}
+        columns = {"level": table[self.column], "seed": table["seed"], "value": values}
         return pd.DataFrame(columns).dropna()
 
     def history(self, metric: str) -> pd.DataFrame:
@@ -56,7 +74,7 @@ class Selection:
         rows = [
             (level, seed, step, value)
             for run_id, level, seed in zip(
-                table["run_id"], table[self.by], table["seed"], strict=True
+                table["run_id"], table[self.column], table["seed"], strict=True
             )
             for step, value in self.runs.store.history(run_id, metric)
         ]
@@ -73,6 +91,10 @@ def choose(
 ) -> Selection:
     """Select the largest set of runs that differ in ``by`` and the seed alone.
 
+    Variants and initialisations are those of OD-VAE, trained. Models are methods: trained at equal
+    budget, and saved ones evaluated on the same clips; OD-VAE takes part with variants 1 and 4,
+    started from the image VAE's tail.
+
     Args:
         runs: all runs.
         by: what is compared; the other factor is held.
@@ -83,20 +105,20 @@ def choose(
         NoRuns: there is no such set.
         UserError: ``only`` names no column.
     """
-    held = "init" if by == "variant" else "variant"
+    held = _HELD[by]
     table = _restricted(runs.table, only or {}, allowed=(*SETTING, held))
+    comparable = _methods(table) if by == "model" else _ablations(table, held)
     sets = [
         newest
-        for _, group in table.groupby([*SETTING, held], sort=False)
-        if (newest := _newest_of_each(group, by))[by].nunique() >= least_levels
+        for group in comparable
+        if (newest := _newest_of_each(group, _COLUMNS[by]))[by].nunique() >= least_levels
     ]
     if not sets:
         wanted = "".join(f" with {name}={value}" for name, value in (only or {}).items())
         what = f"that differ in {by} alone" if least_levels > 1 else "yet"
         raise NoRuns(f"no finished runs{wanted} {what}; make them: {COMMANDS[by]}")
     largest = max(sets, key=lambda group: (len(group), group["started"].max()))
-    setting = {name: str(largest[name].iloc[0]) for name in (*SETTING, held)}
-    return Selection(Runs(runs.store, largest), by, setting)
+    return Selection(Runs(runs.store, largest), by, _shared(largest, held))
 
 
 def _restricted(
@@ -109,6 +131,52 @@ def _restricted(
     return table
 
 
-def _newest_of_each(group: pd.DataFrame, by: str) -> pd.DataFrame:
+def _ablations(table: pd.DataFrame, held: str) -> Iterator[pd.DataFrame]:
+    """Trainings of OD-VAE that differ in one factor."""
+    trained = table[_is_odvae(table) & _is_trained(table)]
+    return (group for _, group in trained.groupby([*SETTING, held], sort=False))
+
+
+def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Trainings of several methods at one budget, each with all evaluations of the same clips."""
+    if "eval/psnr_db" not in table:
+        return
+    # Its operators are OD-VAE's own matter; that they agree, the setting's hash sees to.
+    budget = [name for name in SETTING if name not in ("operators", *_EVALUATION)]
+    for _, same_clips in table.groupby(list(_EVALUATION), sort=False):
+        is_trained = _is_trained(same_clips)
+        # A method that cannot be had leaves an evaluation without scores. Saved weights have no
+        # seed: the newest evaluation of a method counts.
+        evaluated = same_clips[~is_trained].dropna(subset=["eval/psnr_db"]).assign(seed="")
+        trained = same_clips[is_trained & _takes_part(same_clips)]
+        yield evaluated
+        for _, group in trained.groupby(budget, sort=False):
+            yield pd.concat([group, evaluated])
+
+
+def _takes_part(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trainings are compared with other methods; theirs may name no initialisation."""
+    ours = _is_odvae(table)
+    return table["init"].isin([_INIT, ""]) & (~ours | table["variant"].isin(_VARIANTS))
+
+
+def _is_odvae(table: pd.DataFrame) -> "pd.Series[bool]":
+    return table["model"] == Method.odvae.value
+
+
+def _is_trained(table: pd.DataFrame) -> "pd.Series[bool]":
+    return table["task"] == "train"
+
+
+def _newest_of_each(group: pd.DataFrame, column: str) -> pd.DataFrame:
     """A configuration that was run again counts once."""
-    return group.sort_values("started").drop_duplicates([by, "seed"], keep="last")
+    return group.sort_values("started").drop_duplicates([column, "seed"], keep="last")
+
+
+def _shared(table: pd.DataFrame, held: str) -> dict[str, str]:
+    """What the trainings share, OD-VAE's if there are any; without one, how all were evaluated."""
+    trained = table[_is_trained(table)]
+    ours = trained[_is_odvae(trained)]
+    rows = next(some for some in (ours, trained, table) if len(some))
+    names = (*SETTING, held) if len(trained) else _EVALUATION
+    return {name: str(rows[name].iloc[0]) for name in names if rows[name].nunique() == 1}

@@ -1,6 +1,7 @@
 """odvae: experiments and ablations for causal video VAEs (OD-VAE, arXiv 2409.01199)."""
 
 from odvae import inference, metrics, model
-from odvae.model import ODVAE, Posterior, inflate, load
+from odvae.model import ODVAE, Posterior, inflate
+from odvae.vaes import load
 
 __all__ = ["ODVAE", "Posterior", "inference", "inflate", "load", "metrics", "model"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -18,6 +19,7 @@ from odvae.metrics import MetricsConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
 from odvae.training.config import LossConfig, TrainConfig
 from odvae.training.image_source import ImageVaeConfig, ImageVaeSource
+from odvae.vaes.methods import Method
 
 # Fields that say where and how often to write, not what comes out. What lies at a path is
 # identified by its content.
@@ -25,6 +27,7 @@ _NOT_IDENTITY = {
     "output_dir",
     "rerun",
     "checkpoint",
+    "model.path",
     "data.path",
     "image_vae.path",
     "train.device",  # with the precision, resolved: see the run's key
@@ -33,7 +36,7 @@ _NOT_IDENTITY = {
     "train.checkpoint_every_s",
 }
 # What a comparison varies.
-_FACTORS = {"variant", "init.how", "seed"}
+_FACTORS = {"model.name", "variant", "init.how", "seed"}
 
 
 class Task(Enum):
@@ -45,8 +48,10 @@ class Task(Enum):
 
 @dataclass(kw_only=True)
 class ModelConfig:
-    """Sizes of the model; its variant and operators stand beside it."""
+    """Which method, and the sizes of what is trained; variant and operators stand beside it."""
 
+    name: Method = Method.odvae
+    path: str | None = None  # task=evaluate: its weights, anything that odvae.load takes
     width: int = 16  # channels of level 0; 128 in the paper
     blocks: int = 1  # residual blocks per encoder level; 2 in the paper
     latent_channels: int = 4
@@ -69,7 +74,7 @@ class RunConfig:
     variant: int = 4  # a row of the table of variants
     operators: Operators = Operators.paper
     seed: int = 0
-    checkpoint: str | None = None  # task=evaluate: a folder saved by odvae
+    checkpoint: str | None = None  # task=evaluate model=odvae: anything that odvae.load takes
     rerun: bool = False  # run again although it is finished
     output_dir: str = "outputs"
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -87,21 +92,54 @@ class RunConfig:
             raise UserError(f"variant must be one of {allowed}, got {self.variant}")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed must be at least 0 and below 2**31, got {self.seed}")
-        if self.task is Task.evaluate and self.checkpoint is None:
-            raise UserError("task=evaluate needs checkpoint=FOLDER, a model saved by odvae")
-        if self.task is Task.train and self.checkpoint is not None:
-            raise UserError(f"checkpoint={self.checkpoint} is read with task=evaluate only")
+        self._check_task()
         self.architecture()
+
+    def _check_task(self) -> None:
+        name, row = self.model.name.value, self.model.name.row
+        if self.task is Task.evaluate:
+            if self.model.name is Method.odvae and self.weights is None:
+                raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
+            if row.to_be_had and row.variant is None and self.weights is None:
+                raise UserError(f"model={name} needs model.path=PATH, weights for odvae.load")
+            return
+        if not self.model.name.is_trainable:
+            ours = ", ".join(method.value for method in Method if method.is_trainable)
+            raise UserError(
+                f"model={name} is not trained here (trained are {ours}); task=evaluate evaluates it"
+            )
+        for field_name, value in (("checkpoint", self.checkpoint), ("model.path", self.model.path)):
+            if value is not None:
+                raise UserError(f"{field_name}={value} is read with task=evaluate only")
+        lengths = self.architecture().clip_lengths
+        if not lengths.takes(self.data.clip_frames):
+            raise UserError(
+                f"data.clip_frames must be {lengths} to train, got {self.data.clip_frames}"
+            )
+
+    @property
+    def weights(self) -> str | None:
+        """Where the weights are that are evaluated; None: the run has to make them."""
+        if self.model.path is None and self.model.name is Method.odvae:
+            return self.checkpoint
+        return self.model.path
+
+    @property
+    def output(self) -> Path:
+        """The folder that results go to."""
+        return Path(self.output_dir).expanduser().absolute()
 
     def architecture(self) -> Architecture:
         """The model that the fields describe."""
+        fixed = self.model.name.row.variant
         return Architecture(
-            variant=self.variant,
+            variant=self.variant if fixed is None else fixed,
             width=self.model.width,
             blocks=self.model.blocks,
             latent_channels=self.model.latent_channels,
             norm_groups=self.model.norm_groups,
-            operators=self.operators,
+            # An image encoder knows no clip to take statistics over.
+            operators=self.operators if fixed is None else Operators.strict,
         )
 
     def flat(self) -> dict[str, Any]:
@@ -120,6 +158,8 @@ class RunConfig:
         """Fields that the values of others make irrelevant."""
         random = self.init.how is Initialisation.random
         unread = {"train.learning_rate" if random else "train.learning_rate_random"}
+        if self.model.name is not Method.odvae:
+            unread |= {"variant", "operators"}
         if self.tiling.mode is TilingMode.off:
             unread.add("tiling.group_frames")
         if random or self.image_vae.resolved(self.model.width) is not ImageVaeSource.local:

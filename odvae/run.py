@@ -142,10 +142,9 @@ def _run_at_terminal(config: RunConfig, name: str, console: Console) -> None:
         outcome = pipeline.run(config, name=name, parent_id=None, progress=bar)
     if outcome.already_finished:
         console.print("Already finished; rerun=true runs it again.", highlight=False)
-    output = Path(config.output_dir).expanduser().absolute()
-    summarise([Store.open(output).get(outcome.run_id)]).print(console)
+    summarise([Store.open(config.output).get(outcome.run_id)]).print(console)
     console.print(f"This run: {os.path.relpath(outcome.folder)}", highlight=False)
-    where(output, console)
+    where(config.output, console)
 
 
 if __name__ == "__main__":

@@ -56,11 +56,13 @@ def side_by_side_mp4(original: Tensor, reconstruction: Tensor, path: Path) -> No
 def per_clip_csv(result: EvaluationResult) -> str:
     """Scores of every clip."""
     text = io.StringIO()
-    names = sorted(result.per_clip[0].perceptual)
+    first = result.per_clip[0]
+    names = [*sorted(first.perceptual), *first.crosschecks]
     table = csv.writer(text)
     table.writerow(["clip", "psnr_db", "ssim", *names])
     for row in result.per_clip:
-        table.writerow([row.clip_id, row.psnr_db, row.ssim, *(row.perceptual[n] for n in names)])
+        others = row.perceptual | row.crosschecks
+        table.writerow([row.clip_id, row.psnr_db, row.ssim, *(others[name] for name in names)])
     return text.getvalue()
 
 

@@ -3,21 +3,31 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
 from odvae.config import RunConfig, Task
-from odvae.errors import UserError
+from odvae.experiment.context import Context
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.progress import Progress
-from odvae.model import ODVAE, Initialisation, load
+from odvae.experiment.subject import (
+    OWN,
+    Subject,
+    check_weights,
+    find_subject,
+    like_checkpoint,
+)
+from odvae.model import ODVAE, Initialisation
+from odvae.paper import paper_rows
 from odvae.revision import git_commit
-from odvae.tracking import Status, Store
+from odvae.tracking import RunLog, Status, Store
 from odvae.training import video_recipe
-from odvae.training.image_source import check_fits, fingerprint, weights_sha256
+from odvae.training.image_source import check_fits, fingerprint
 from odvae.training.precision import Arithmetic, resolve
+from odvae.vaes.methods import Method
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,8 @@ def check(configs: Sequence[RunConfig]) -> None:
     """Find out, without computing, whether jobs can run. Raises UserError if one cannot."""
     checked = []
     for config in configs:
-        _checkpoint(config)
+        _check_start(config)
+        check_weights(config)
         resolve(config.train.device, config.train.precision)
         if config.data not in checked:
             HeldOut.open(config.data, batch=1)
@@ -50,14 +61,20 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     Raises:
         UserError: something the user can mend; the run is then marked as failed.
     """
-    checkpoint = _checkpoint(config)
+    config = like_checkpoint(config)
+    _check_start(config)
     arithmetic = resolve(config.train.device, config.train.precision)
     heldout = HeldOut.open(config.data, batch=config.train.batch)
+    subject = None
+    if config.task is Task.evaluate and config.model.name.row.to_be_had:
+        train = partial(_train_first, name=name, parent_id=parent_id, progress=progress)
+        subject = find_subject(
+            config, heldout, arithmetic=arithmetic, progress=progress, train=train
+        )
     lpips_loss = video_recipe.lpips_at_hand(config.losses)
-    key = _key(config, heldout, checkpoint, arithmetic=arithmetic, lpips_loss=lpips_loss)
-    output = Path(config.output_dir).expanduser().absolute()
-    store = Store.open(output)
-    folder = output / "runs" / key[:12]
+    key = _key(config, heldout, subject, arithmetic=arithmetic, lpips_loss=lpips_loss)
+    store = Store.open(config.output)
+    folder = config.output / "runs" / key[:12]
     folder.mkdir(parents=True, exist_ok=True)
     progress.stage("waiting for the same run elsewhere", 1)
     with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
@@ -71,7 +88,7 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
             "precision": arithmetic.precision.value,
             "device": arithmetic.device.type,
             "lpips_loss": config.losses.lpips_backbone.value if lpips_loss else "none",
-            **_tags(config, heldout, checkpoint),
+            **_tags(config, heldout, subject),
         }
         if found and not config.rerun:
             log = store.resume(found[0].run_id)
@@ -81,61 +98,66 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
                 (folder / leftover).unlink(missing_ok=True)
             log = store.create(name, tags=tags, parent_id=parent_id)
         progress.began(log.run_id)
-        job = Job(
-            config,
-            heldout,
-            arithmetic=arithmetic,
-            folder=folder,
-            log=log,
-            progress=progress,
-            checkpoint=checkpoint,
-            lpips_loss=lpips_loss,
-        )
-        _execute(job, name)
+        context = Context(config, heldout, arithmetic, folder, log, progress)
+        _execute(context, subject, name=name, lpips_loss=lpips_loss)
         (folder / "state.pt").unlink(missing_ok=True)
     return Outcome(log.run_id, folder, already_finished=False)
 
 
-def _execute(job: Job, name: str) -> None:
+def _train_first(
+    config: RunConfig, *, name: str, parent_id: str | None, progress: Progress
+) -> Path:
+    """The folder of the VAE that a training run makes, or has made."""
+    outcome = run(config, name=f"{name} (training)", parent_id=parent_id, progress=progress)
+    return outcome.folder / "vae"
+
+
+def _execute(context: Context, subject: Subject | None, *, name: str, lpips_loss: bool) -> None:
     """However the job ends, its run in the store says so."""
     status = Status.FAILED
     try:
-        job.execute(name)
+        if context.config.model.name.row.to_be_had:
+            Job(context, subject=subject, lpips_loss=lpips_loss).execute(name)
+        else:
+            _log_papers_numbers(context.config.model.name, context.log)
         status = Status.FINISHED
     except KeyboardInterrupt:
         status = Status.KILLED
         raise
     except Exception as error:
-        job.log.tags({"error": f"{type(error).__name__}: {error}"})
+        context.log.tags({"error": f"{type(error).__name__}: {error}"})
         raise
     finally:
-        job.log.finish(status)
+        context.log.finish(status)
 
 
-def _checkpoint(config: RunConfig) -> ODVAE | None:
-    """The model that is to be evaluated; for training None, once its image VAE is seen to fit."""
-    if config.task is Task.evaluate:
-        assert config.checkpoint is not None, "checked with the configuration"
-        try:
-            return load(Path(config.checkpoint).expanduser())
-        except UserError as error:
-            raise UserError(f"checkpoint: {error}") from error
-    if config.init.how is not Initialisation.random:
+def _log_papers_numbers(method: Method, log: RunLog) -> None:
+    """All there is to tell of a method whose code or weights cannot be had."""
+    log.tags({"weights": "none: only the paper's numbers"})
+    for row in paper_rows(table=1):
+        if row.method == method.row.paper_name:
+            dataset = row.dataset.replace(" ", "_") or "model"
+            log.metrics({f"paper/{dataset}/{row.metric}": row.value}, step=0)
+
+
+def _check_start(config: RunConfig) -> None:
+    """Check that what a run starts from fits, where it starts from an image VAE."""
+    makes_own = config.model.name.is_trainable and config.weights is None
+    if makes_own and config.init.how is not Initialisation.random:
         check_fits(config.image_vae, config.architecture())
-    return None
 
 
 def _key(
     config: RunConfig,
     heldout: HeldOut,
-    checkpoint: ODVAE | None,
+    subject: Subject | None,
     *,
     arithmetic: Arithmetic,
     lpips_loss: bool,
 ) -> str:
     """What determines the result: configuration, clips, weights it starts from, arithmetic."""
-    if checkpoint is not None:
-        weights = weights_sha256(checkpoint)
+    if subject is not None:
+        weights = subject.digest
     elif config.init.how is Initialisation.random:
         weights = ""
     else:
@@ -145,13 +167,17 @@ def _key(
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def _tags(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> dict[str, str]:
-    architecture = config.architecture() if checkpoint is None else checkpoint.architecture
+def _tags(config: RunConfig, heldout: HeldOut, subject: Subject | None) -> dict[str, str]:
+    architecture = config.architecture()
+    if subject is not None and isinstance(subject.vae, ODVAE):
+        architecture = subject.vae.architecture
+    is_ours = config.model.name is Method.odvae
     return {
         "odvae.kind": "run",
-        "variant": str(architecture.variant),
-        "init": config.init.how.value if checkpoint is None else "checkpoint",
-        "operators": architecture.operators.value,
+        "model": config.model.name.value,
+        "variant": str(architecture.variant) if is_ours else "",
+        "init": config.init.how.value if subject is None else "checkpoint",
+        "operators": architecture.operators.value if is_ours else config.operators.value,
         "tiling": config.tiling.mode.value,
         "preset": config.preset,
         "task": config.task.value,
@@ -161,4 +187,5 @@ def _tags(config: RunConfig, heldout: HeldOut, checkpoint: ODVAE | None) -> dict
         "protocol": heldout.manifest.digest[:8],
         "setting": config.setting(),
         "git_commit": git_commit() or "none",
+        **({"weights": OWN} if subject is None else subject.tags),
     }

@@ -11,11 +11,13 @@ from rich.console import Console
 from odvae.config import RunConfig
 from odvae.errors import UserError
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
+from odvae.experiment.paper_table import TITLE, papers_summary
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
-from odvae.experiment.table import summarise
+from odvae.experiment.table import method, summarise
 from odvae.revision import git_commit
 from odvae.tracking import LoggedRun, RunLog, Status, Store
+from odvae.vaes.methods import Method
 
 
 class JobsFailed(Exception):
@@ -47,8 +49,9 @@ def run_sweep(
         raise UserError(f"hydra.launcher.parallel must be at least 1, got {parallel}")
     if len({config.output_dir for config in configs}) > 1:
         raise UserError("output_dir must be the same in all runs of a sweep")
+    configs, overrides = _without_repeats(configs, overrides)
     check(configs)
-    output = Path(configs[0].output_dir).expanduser().absolute()
+    output = configs[0].output
     store = Store.open(output)
     log = _parent(store, configs, name)
     status = Status.KILLED
@@ -73,6 +76,18 @@ def run_sweep(
         log.finish(status)
     if failed:
         raise JobsFailed(f"{len(failed)} of {len(jobs)} jobs failed")
+
+
+def _without_repeats(
+    configs: Sequence[RunConfig], overrides: Sequence[Sequence[str]]
+) -> tuple[list[RunConfig], list[Sequence[str]]]:
+    """Leave out what is the same run as one before: variant=1,4 is one run of an image VAE."""
+    first: dict[tuple[str, ...], int] = {}
+    for index, config in enumerate(configs):
+        paths = (config.checkpoint, config.model.path, config.data.path, config.image_vae.path)
+        first.setdefault((config.digest(), *map(str, paths)), index)
+    kept = list(first.values())
+    return [configs[index] for index in kept], [overrides[index] for index in kept]
 
 
 def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
@@ -104,6 +119,9 @@ def _report(
         summary = summarise(runs)
         summary.print(console)
         log.text(summary.csv(), "summary.csv")
+        if any(method(run) is not Method.odvae for run in runs):
+            console.print(TITLE, highlight=False, markup=False, soft_wrap=True)
+            papers_summary().print(console)
     finished = [run for run in runs if run.status == Status.FINISHED.value]
     if finished:
         _log_plot(finished, log)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from odvae.metrics import REFERENCES
 from odvae.tracking import LoggedRun
+from odvae.vaes.methods import Method
 
 _FIXED_SCORES = ("psnr_db", "ssim")
 _COSTS = {
@@ -21,10 +22,11 @@ _COSTS = {
     "peak_memory_mb": "peak MB",
     "wall_s": "wall s",
 }
-_SETTING_TAGS = ("preset", "operators", "tiling", "data", "image_vae")
+_SETTING_TAGS = ("task", "preset", "operators", "tiling", "data", "image_vae")
 _COLUMNS_OF_THEIR_OWN = {
     *("variant", "init.how", "seed", "parameters", "rerun", "output_dir"),
-    *("operators", "tiling.mode", "data.source", "image_vae.source"),  # tags tell of these
+    *("model.name", "model.path", "checkpoint"),
+    *("task", "operators", "tiling.mode", "data.source", "image_vae.source"),  # tags tell of these
 }
 _WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
 _TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
@@ -60,13 +62,14 @@ def summarise(runs: Sequence[LoggedRun]) -> Summary:
     scores = _score_names(runs)
     own = own_settings(runs)
     others = ["other settings"] if any(own.values()) else []
-    head = ["run", "init", "seed", *others, "parameters M", "PSNR dB at step 0"]
+    ratio = ["VCPR"] if len({method(run) for run in runs}) > 1 else []
+    head = ["run", "init", "seed", *others, "parameters M", *ratio, "PSNR dB at step 0"]
     titles = [_TITLES.get(name, name) for name in scores]
     rows = []
     for run in runs:
-        first, *rest = _run_row(run, scores)
+        left = [label(run), run.tags.get("init", ""), run.tags.get("seed", "")]
         extra = [own[run.run_id]] if others else []
-        rows.append([first, *rest[:2], *extra, *rest[2:]])
+        rows.append([*left, *extra, *_numbers(run, scores, with_ratio=bool(ratio))])
     rows += _reference_rows(runs, scores, left=len(head) - 1)
     return Summary([*head, *titles, *_COSTS.values()], rows)
 
@@ -84,13 +87,31 @@ def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
     return {run_id: " ".join(listed) for run_id, listed in words.items()}
 
 
-def _run_row(run: LoggedRun, scores: list[str]) -> list[str]:
+def method(run: LoggedRun) -> Method:
+    """Which method a run is of; runs from before there was a choice are OD-VAE's."""
+    return Method(run.tags.get("model", Method.odvae.value))
+
+
+def label(run: LoggedRun) -> str:
+    """What a run is called in tables and plots."""
     status = "" if run.status == "FINISHED" else f" ({run.status.lower()})"
+    if method(run) is Method.odvae:
+        return f"variant {run.tags.get('variant', '?')}{status}"
+    return f"{method(run).row.title}{_origin(run)}{status}"
+
+
+def _origin(run: LoggedRun) -> str:
+    """Where the weights of a rival are from: its name alone would promise the published ones."""
+    if not method(run).row.to_be_had:
+        return ", not measured"
+    return ", ours" if run.tags.get("weights") == "own" else ""
+
+
+def _numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> list[str]:
+    ratio = [_number(run.metrics.get("cost/vcpr"), digits=0)] if with_ratio else []
     return [
-        f"variant {run.tags.get('variant', '?')}{status}",
-        run.tags.get("init", ""),
-        run.tags.get("seed", ""),
         _number(run.metrics.get("cost/parameters_millions"), digits=2),
+        *ratio,
         _number(run.metrics.get("zero_step/psnr_db"), digits=2),
         *(_score(run.metrics.get(f"eval/{name}"), name) for name in scores),
         *(_number(run.metrics.get(f"cost/{name}"), digits=_cost_digits(name)) for name in _COSTS),

@@ -72,10 +72,10 @@ def _check_groups(vae: VideoVAE, group_frames: int) -> None:
             f"tiling=temporal needs a model that codes frame 0 by itself; this one takes "
             f"T = {lengths} frames: tiling=off"
         )
-    if (group_frames - 1) % time:
+    if not lengths.takes(group_frames) or (group_frames - 1) % time:
         raise UserError(
-            f"tiling.group_frames must be {time}m+1 for a model that compresses time {time} times, "
-            f"got {group_frames}"
+            f"tiling.group_frames must be {max(time, lengths.step)}m+1 for this model, which "
+            f"compresses time {time} times and takes T = {lengths} frames, got {group_frames}"
         )
 
 

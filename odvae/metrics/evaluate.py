@@ -24,12 +24,13 @@ FRAMES_AT_ONCE = 16  # bounds the memory of a perceptual network on large frames
 
 @dataclass(frozen=True, kw_only=True)
 class ClipScores:
-    """Scores of one clip, each the mean over its frames."""
+    """Scores of one clip, each the mean over its frames where it is not one of the whole clip."""
 
     clip_id: str
     psnr_db: float
     ssim: float
     perceptual: dict[str, float]  # by metric name
+    crosschecks: dict[str, float]  # by metric name
     finite: bool  # whether every value of the reconstruction was finite; if not, scores are NaN
 
 
@@ -43,6 +44,7 @@ class EvaluationResult:
     ssim: float
     perceptual: dict[str, float]  # by metric name
     frechet: dict[str, float]  # by metric name, of the whole set
+    crosschecks: dict[str, float]  # by metric name
     rank_deficient: bool  # too few clips for covariances of full rank: compare equal counts only
     psnr_db_by_frame: list[float]  # by frame position, mean over clips
     non_finite_clips: list[str]  # ids of clips whose reconstruction holds an infinity or NaN
@@ -52,7 +54,7 @@ class EvaluationResult:
     def values(self) -> dict[str, float]:
         """Scores of the set by metric name, as a tracker or a table wants them."""
         scores = {"psnr_db": self.psnr_db, "ssim": self.ssim}
-        return scores | self.perceptual | self.frechet
+        return scores | self.perceptual | self.frechet | self.crosschecks
 
 
 class OriginalFeatures:
@@ -81,7 +83,7 @@ class Evaluation:
     """Accumulates the scores of reconstructions, batch by batch.
 
     Args:
-        scorers: the networks to score with.
+        scorers: what to score with.
         originals: shared by evaluations of the same clips, to look at each original once.
     """
 
@@ -151,6 +153,10 @@ class Evaluation:
                 for metric in self._scorers.perceptual
             },
             frechet=distances,
+            crosschecks={
+                metric.name: _mean([row.crosschecks[metric.name] for row in rows])
+                for metric in self._scorers.crosschecks
+            },
             rank_deficient=any(len(rows) <= network.dimensions for network in networks),
             psnr_db_by_frame=torch.stack(self._psnr_db).mean(dim=0).tolist(),
             non_finite_clips=[row.clip_id for row in rows if not row.finite],
@@ -168,6 +174,10 @@ class Evaluation:
             perceptual={
                 metric.name: _frame_mean(metric, original, reconstruction)
                 for metric in self._scorers.perceptual
+            },
+            crosschecks={
+                metric.name: metric(original[0], reconstruction[0])
+                for metric in self._scorers.crosschecks
             },
             finite=bool(reconstruction.isfinite().all()),
         )

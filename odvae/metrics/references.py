@@ -37,18 +37,17 @@ def bicubic_8x(clip: Tensor) -> Tensor:
 def linear_time_4x(clip: Tensor) -> Tensor:
     """Keep frames 0, 4, 8, ... of a clip (B, C, T, H, W), draw the others on lines between them.
 
-    Raises:
-        UserError: T is not 4k + 1.
+    Where T is not 4k + 1, the last frame is repeated up to that length first, as for a VAE.
     """
     frames = clip.shape[2]
-    if frames % TIME_COMPRESSION != 1:
-        raise UserError(f"linear_time_4x needs 4k + 1 frames, got {frames}")
+    missing = -(frames - 1) % TIME_COMPRESSION
+    clip = torch.cat([clip, clip[:, :, -1:].expand(-1, -1, missing, -1, -1)], dim=2)
     keys = clip[:, :, ::TIME_COMPRESSION]  # (B, C, k + 1, H, W)
     before, after = keys[:, :, :-1, None], keys[:, :, 1:, None]  # (B, C, k, 1, H, W)
     steps = torch.arange(TIME_COMPRESSION, dtype=clip.dtype, device=clip.device)
     weight = (steps / TIME_COMPRESSION).view(-1, 1, 1)
     between = (before + weight * (after - before)).flatten(2, 3)  # (B, C, 4k, H, W)
-    return torch.cat([between, keys[:, :, -1:]], dim=2)
+    return torch.cat([between, keys[:, :, -1:]], dim=2)[:, :, :frames]
 
 
 REFERENCES: dict[str, Callable[[Tensor], Tensor]] = {

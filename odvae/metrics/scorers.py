@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from odvae.errors import UserError
+from odvae.metrics.crosscheck import CROSSCHECKS
 from odvae.metrics.frechet_features import (
     I3D_MIN_FRAMES,
     FeatureNetwork,
@@ -28,6 +29,8 @@ class MetricsConfig:
     """Backbones of LPIPS; each is a metric of its own. Empty: no perceptual metric at all."""
     frechet: bool = True
     """Whether to compute a Frechet distance of clip features (FVD where I3D is available)."""
+    crosscheck: bool = False
+    """Whether to compute scikit-video's PSNR, SSIM, ST-RRED and NIQE of luma too (slow)."""
 
     def __post_init__(self) -> None:
         if len(set(self.lpips)) != len(self.lpips):
@@ -45,6 +48,19 @@ class PerceptualMetric(Protocol):
         ...
 
 
+class ClipMetric(Protocol):
+    """A score of a whole clip."""
+
+    @property
+    def name(self) -> str:
+        """What its number is reported as."""
+        ...
+
+    def __call__(self, original: Tensor, reconstruction: Tensor) -> float:
+        """Score one clip; both are (3, T, H, W) in [-1, 1]. NaN where one is not finite."""
+        ...
+
+
 @dataclass(frozen=True)
 class Missing:
     """A metric that was asked for and is not computed."""
@@ -55,17 +71,20 @@ class Missing:
 
 @dataclass(frozen=True)
 class Scorers:
-    """The networks of a run's metrics, resolved once and used by all of its evaluations."""
+    """What a run scores with, resolved once and used by all of its evaluations."""
 
     perceptual: tuple[PerceptualMetric, ...]
     frechet: tuple[FeatureNetwork, ...]
     device: torch.device
+    crosschecks: tuple[ClipMetric, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all metrics of an evaluation, PSNR and SSIM included."""
         perceptual = (metric.name for metric in self.perceptual)
-        return ("psnr_db", "ssim", *perceptual, *(network.name for network in self.frechet))
+        frechet = (network.name for network in self.frechet)
+        crosschecks = (metric.name for metric in self.crosschecks)
+        return ("psnr_db", "ssim", *perceptual, *frechet, *crosschecks)
 
 
 def available(
@@ -89,7 +108,8 @@ def available(
     missing: list[Missing] = []
     perceptual = _perceptual(config, clip_shape, device, missing)
     frechet = _frechet(config, clip_shape, device, missing)
-    return Scorers(perceptual, frechet, device), missing
+    crosschecks = _crosschecks(config, clip_shape, missing)
+    return Scorers(perceptual, frechet, device, crosschecks), missing
 
 
 def _perceptual(
@@ -135,6 +155,19 @@ def _frechet(
         except WeightsMissing as error:
             missing.append(Missing("fvd", str(error)))
     return (UntrainedR3d18().to(device),)
+
+
+def _crosschecks(
+    config: MetricsConfig, clip_shape: tuple[int, int, int] | None, missing: list[Missing]
+) -> tuple[ClipMetric, ...]:
+    found: list[ClipMetric] = []
+    for metric in CROSSCHECKS if config.crosscheck else ():
+        refusal = None if clip_shape is None else metric.refusal(clip_shape)
+        if refusal is None:
+            found.append(metric)
+        else:
+            missing.append(Missing(metric.name, refusal))
+    return tuple(found)
 
 
 def _too_small(name: str, least_px: int, clip_shape: tuple[int, int, int] | None) -> Missing | None:

@@ -9,8 +9,8 @@ from odvae.metrics import weights
 from odvae.metrics.weights_table import TABLE
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run ``list`` (the default) or ``fetch NAME...``; exits with code 2 when a fetch fails."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``list`` (the default) or ``fetch NAME...``; the exit code is 2 when a fetch fails."""
     parser = argparse.ArgumentParser(prog="odvae weights", description=__doc__)
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("list", help="show which weights are here, and how to get the others")
@@ -19,13 +19,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.command != "fetch":
         print_list()
-        return
+        return 0
     try:
         for name in arguments.names:
             print(f"{name}: {weights.fetch(name)}")
     except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        print(f"odvae: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def print_list() -> None:

@@ -11,11 +11,12 @@ from odvae.model.interface import (
 )
 from odvae.model.posterior import Deterministic, Encoding, Posterior
 from odvae.model.vae import ODVAE
-from odvae.model.variants import IMAGE, VARIANTS, VIDEO_VARIANTS, Operators
+from odvae.model.variants import IMAGE, TEMPORAL_DECODER, VARIANTS, VIDEO_VARIANTS, Operators
 
 __all__ = [
     "IMAGE",
     "ODVAE",
+    "TEMPORAL_DECODER",
     "VARIANTS",
     "VIDEO_VARIANTS",
     "Architecture",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from odvae.errors import UserError
 from odvae.model.interface import ClipLengths, Compression
-from odvae.model.variants import OPERATORS, VARIANTS, OperatorRow, Operators, Variant
+from odvae.model.variants import OPERATORS, VARIANTS, OperatorRow, Operators, Variant, title
 
 LEVEL_MULTIPLIERS = (1, 2, 4, 4)  # channels of levels 0..3, in units of the width
 SPACE_COMPRESSION = 8  # in H and in W: three downsamplings
@@ -31,6 +31,11 @@ class Architecture:
                 raise UserError(f"{field} must be at least 1, got {getattr(self, field)}")
         for multiplier in LEVEL_MULTIPLIERS:
             self.groups(self.width * multiplier)
+
+    @property
+    def title(self) -> str:
+        """What the variant is called."""
+        return title(self.variant)
 
     @property
     def layout(self) -> Variant:

@@ -10,6 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from odvae.model.architecture import LEVEL_MULTIPLIERS, Architecture
+from odvae.model.causality import Frames, SeesFrames, frames_seen
 from odvae.model.layers import (
     ClipGroupNorm,
     FrameAttention,
@@ -81,12 +82,16 @@ class Middle(nn.Module):
         return [self.block_1, self.attn_1, self.block_2]
 
 
-class Coder(nn.Module):
+class Coder(SeesFrames, nn.Module):
     """A straight pipeline: each stage feeds the next and nothing skips."""
 
     def stages(self) -> list[nn.Module]:
         """In the order they run."""
         raise NotImplementedError
+
+    def frames_seen(self, frames: Frames) -> Frames:
+        """Input frames that these output frames depend on, norms over the clip left aside."""
+        return frames_seen(self.stages(), frames)
 
     def forward(self, x: Tensor) -> Tensor:
         for stage in self.stages():

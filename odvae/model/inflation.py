@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from odvae.model.mismatch import check_shapes
-from odvae.model.names import to_compvis_names
+from odvae.model.names import to_compvis_names, to_image_shapes
 from odvae.model.vae import ODVAE
 from odvae.model.variants import member
 
@@ -81,10 +81,7 @@ def inflate_kernel(weight: Tensor, taps: int, how: Initialisation) -> Tensor:
 
 def image_state_dict(image_vae: ODVAE) -> dict[str, Tensor]:
     """The weights of an image VAE in CompVis names and 2D shapes, ready for ``inflate``."""
-    return {
-        name: tensor.squeeze(2) if tensor.ndim == 5 else tensor
-        for name, tensor in image_vae.state_dict().items()
-    }
+    return to_image_shapes(image_vae.state_dict())
 
 
 def _image_shape(tensor: Tensor) -> tuple[int, ...]:

@@ -6,6 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from odvae.model.causality import (
+    Frames,
+    Framewise,
+    SeesFrames,
+    WholeClipStatistics,
+    frames_seen,
+)
+
 
 def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a function of images, (N, C, H, W), to each frame of a video (B, C, T, H, W)."""
@@ -15,7 +23,7 @@ def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return video
 
 
-class CausalConv3d(nn.Conv3d):
+class CausalConv3d(SeesFrames, nn.Conv3d):
     """3D convolution whose output frame t sees input frames <= t only.
 
     The past of frame 0 is frame 0 repeated, so a still image takes the same path as a video.
@@ -38,6 +46,11 @@ class CausalConv3d(nn.Conv3d):
         super().__init__(c_in, c_out, kernel, stride=stride, padding=(0, pad, pad))
         self.past_frames = kernel[0] - 1  # context in front of frame 0
 
+    def frames_seen(self, frames: Frames) -> Frames:
+        """Frame t of the output ends at input frame t * stride_t."""
+        stride_t = self.stride[0]
+        return Frames(max(0, frames.first * stride_t - self.past_frames), frames.last * stride_t)
+
     def forward(self, x: Tensor) -> Tensor:
         if self.past_frames:
             past = x[:, :, :1].expand(-1, -1, self.past_frames, -1, -1)
@@ -45,21 +58,21 @@ class CausalConv3d(nn.Conv3d):
         return super().forward(x)
 
 
-class FrameConv2d(nn.Conv2d):
+class FrameConv2d(Framewise, nn.Conv2d):
     """2D convolution applied to each frame of a video by itself."""
 
     def forward(self, x: Tensor) -> Tensor:
         return per_frame(super().forward, x)
 
 
-class ClipGroupNorm(nn.GroupNorm):
+class ClipGroupNorm(WholeClipStatistics, nn.GroupNorm):
     """GroupNorm over the 5-D tensor: one mean and variance per group for the whole clip.
 
     This is the released model's norm. It lets every frame depend on all frames.
     """
 
 
-class FrameGroupNorm(nn.GroupNorm):
+class FrameGroupNorm(Framewise, nn.GroupNorm):
     """GroupNorm with statistics taken per frame: the image VAE's norm, and strictly causal."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,7 +93,7 @@ def conv1x1(c_in: int, c_out: int, *, spans_time: bool) -> nn.Module:
     return FrameConv2d(c_in, c_out, 1)
 
 
-class ResnetBlock(nn.Module):
+class ResnetBlock(SeesFrames, nn.Module):
     """x + conv2(swish(norm2(conv1(swish(norm1(x)))))), in 2D or 3D. (B, C_in, T, H, W) -> C_out."""
 
     def __init__(
@@ -100,6 +113,10 @@ class ResnetBlock(nn.Module):
             conv1x1(c_in, c_out, spans_time=spans_time) if c_in != c_out else nn.Identity()
         )
 
+    def frames_seen(self, frames: Frames) -> Frames:
+        """Those of the convolutions; the skip sees nothing else."""
+        return frames_seen([self.conv1, self.conv2], frames)
+
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         h = self.conv2(F.silu(self.norm2(h)))
@@ -107,7 +124,7 @@ class ResnetBlock(nn.Module):
         return out
 
 
-class FrameAttention(nn.Module):
+class FrameAttention(Framewise, nn.Module):
     """Single-head self-attention over the H * W positions of each frame; none along time."""
 
     def __init__(self, channels: int, *, norm: Callable[[int], nn.Module]) -> None:

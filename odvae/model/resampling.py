@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from odvae.model.causality import Frames, Framewise, SeesFrames, frames_seen
 from odvae.model.layers import CausalConv3d, FrameConv2d, per_frame
 
 
-class Downsample(nn.Module):
+class Downsample(SeesFrames, nn.Module):
     """Zero-pad right and bottom by one pixel, then a 3x3 convolution with stride 2 in H and W.
 
     ``stride_t`` 2 also halves time: T -> (T - 1) // 2 + 1, with frame 0 kept to itself.
@@ -28,12 +29,16 @@ class Downsample(nn.Module):
         else:
             self.conv = FrameConv2d(channels, channels, 3, stride=2)
 
+    def frames_seen(self, frames: Frames) -> Frames:
+        """Those of the convolution."""
+        return frames_seen([self.conv], frames)
+
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
         return out
 
 
-class SpatialUpsample(nn.Module):
+class SpatialUpsample(Framewise, nn.Module):
     """Nearest x2 in H and W, frame by frame, then a (1, 3, 3) convolution: SD-VAE's upsampling."""
 
     def __init__(self, channels: int) -> None:
@@ -45,7 +50,7 @@ class SpatialUpsample(nn.Module):
         return out
 
 
-class SpaceTimeUpsample(nn.Module):
+class SpaceTimeUpsample(SeesFrames, nn.Module):
     """Double H and W of frame 0 and T, H and W of the rest, then a 3x3x3 causal convolution.
 
     T -> 1 + 2 (T - 1). Trilinear interpolation (the released model's) maps times [0 | 1, 2] to
@@ -56,6 +61,19 @@ class SpaceTimeUpsample(nn.Module):
         super().__init__()
         self.conv = CausalConv3d(channels, channels, kernel=(3, 3, 3))
         self.trilinear = trilinear
+
+    def frames_seen(self, frames: Frames) -> Frames:
+        """Those that the interpolation makes the convolution's frames from."""
+        first, last = self.conv.frames_seen(frames)
+        return Frames(self._interpolated_from(first).first, self._interpolated_from(last).last)
+
+    def _interpolated_from(self, frame: int) -> Frames:
+        """The input frames that a frame of the interpolated clip mixes."""
+        if frame == 0:
+            return Frames(0, 0)  # by itself, and no other frame mixes it in
+        if not self.trilinear:
+            return Frames((frame + 1) // 2, (frame + 1) // 2)
+        return Frames(max(1, frame // 2), frame // 2 + 1)
 
     def forward(self, x: Tensor) -> Tensor:
         upsampled = self._interpolate(x[:, :, :1], (1.0, 2.0, 2.0))

@@ -1,11 +1,8 @@
 """A model on disk: a folder with config.json and model.safetensors, written all or nothing."""
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
 
@@ -15,10 +12,19 @@ from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.model.architecture import Architecture
+from odvae.model.atomic import replacing
 from odvae.model.variants import Operators
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class StoredVAE:
+    """A model as a file holds it: tensors in our names and shapes, of the file's types."""
+
+    architecture: Architecture
+    tensors: Mapping[str, Tensor]
 
 
 def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, Tensor]) -> None:
@@ -27,23 +33,24 @@ def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, T
     Raises:
         UserError: something other than a model is there already; it is left alone.
     """
-    path = path.absolute()
     _check_replaceable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    old = path.with_name(f".{path.name}.old")
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        part.chmod(0o755)  # mkdtemp's folders are private
+    with replacing(path) as part:
+        part.mkdir()
         config = {k: v.value if isinstance(v, Enum) else v for k, v in asdict(architecture).items()}
         (part / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-        contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, part / WEIGHTS_FILE, metadata={"format": "pt"})
-        if path.exists():
-            os.replace(path, old)
-        os.replace(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        write_safetensors(part / WEIGHTS_FILE, tensors)
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, each with a memory of its own, as they are."""
+    metadata = {"format": "pt"}  # diffusers asks for it
+    save_file({name: own_copy(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
+    path.chmod(0o644)  # safetensors makes it private
+
+
+def own_copy(tensor: Tensor) -> Tensor:
+    """The same values on the CPU in a memory of their own: no view of a larger tensor."""
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _check_replaceable(path: Path) -> None:
@@ -55,7 +62,7 @@ def _check_replaceable(path: Path) -> None:
         raise UserError(f"{path}: not overwritten, it is a file; a model is saved as a folder")
 
 
-def read_folder(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
+def read_folder(path: Path) -> StoredVAE:
     """Read what ``write_folder`` wrote. Raises UserError for a missing or damaged file."""
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (path / name).is_file():
@@ -64,10 +71,10 @@ def read_folder(path: Path) -> tuple[Architecture, dict[str, Tensor]]:
         fields = json.loads((path / CONFIG_FILE).read_text())
         fields["operators"] = Operators(fields["operators"])
         architecture = Architecture(**fields)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         raise UserError(f"{path / CONFIG_FILE}: not a configuration of odvae ({error})") from error
     try:
         tensors: dict[str, Tensor] = load_file(path / WEIGHTS_FILE)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path / WEIGHTS_FILE}: damaged or not safetensors ({error})") from error
-    return architecture, tensors
+    return StoredVAE(architecture, tensors)

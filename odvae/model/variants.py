@@ -24,9 +24,18 @@ class Variant:
     compresses_time: bool = True  # two space-time resamplers each way: 4x in time
 
 
+# The paper numbers its variants from 1; what does not compress time stands below.
 IMAGE = 0  # the 2D image VAE (SD-VAE's architecture): a video is a batch of frames to it
+TEMPORAL_DECODER = -1  # the image VAE's encoder with a 3D decoder, the idea of SVD-VAE
 
 VARIANTS: dict[int, Variant] = {
+    TEMPORAL_DECODER: Variant(
+        encoder_outer=False,
+        encoder_inner=False,
+        decoder_inner=True,
+        decoder_outer=True,
+        compresses_time=False,
+    ),
     IMAGE: Variant(
         encoder_outer=False,
         encoder_inner=False,
@@ -39,6 +48,14 @@ VARIANTS: dict[int, Variant] = {
     3: Variant(encoder_outer=False, encoder_inner=True, decoder_inner=True, decoder_outer=False),
     4: Variant(encoder_outer=False, encoder_inner=True, decoder_inner=True, decoder_outer=True),
 }
+
+_TITLES = {IMAGE: "image VAE", TEMPORAL_DECODER: "image VAE with a 3D decoder"}
+
+
+def title(variant: int) -> str:
+    """What a row is called."""
+    return _TITLES.get(variant, f"variant {variant}")
+
 
 VIDEO_VARIANTS = [number for number, row in VARIANTS.items() if row.compresses_time]
 

@@ -9,19 +9,22 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock
+from torch import nn
 
 from odvae.data import VideoRange
 from odvae.errors import UserError
 from odvae.hashing import file_sha256
-from odvae.model import IMAGE, ODVAE, Architecture, Operators, inflate, load
+from odvae.model import IMAGE, ODVAE, Architecture, Operators, load
 from odvae.model.architecture import LEVEL_MULTIPLIERS
-from odvae.model.saved import WEIGHTS_FILE
+from odvae.model.checkpoint import build
+from odvae.model.saved import WEIGHTS_FILE, StoredVAE
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
-from odvae.training.sd_vae import HUB_ID, read_sd_vae, weights_file
+from odvae.vaes.loading import Found, find, read
 
 BUNDLED = Path(__file__).parents[1] / "assets" / "image_vae"
+HUB_ID = "stabilityai/sd-vae-ft-mse"
 SD = Architecture(variant=IMAGE, width=128, blocks=2, norm_groups=32, operators=Operators.strict)
 
 
@@ -39,7 +42,7 @@ class ImageVaeConfig:
     """Which image VAE, and for ``local`` how it is trained. Raises UserError, naming the field."""
 
     source: ImageVaeSource = ImageVaeSource.auto
-    path: str | None = None  # sd: a folder or file; without it the hub is asked
+    path: str | None = None  # sd: any 2D SD-VAE that odvae.load takes; without it the hub's
     recipe: ImageRecipe = field(default_factory=ImageRecipe)
 
     def __post_init__(self) -> None:
@@ -62,19 +65,17 @@ class ImageVae:
 
 
 def check_fits(config: ImageVaeConfig, architecture: Architecture) -> None:
-    """Check that models can start from the image VAE, before it is trained or downloaded.
+    """Check that models can start from the image VAE, before one is trained or downloaded.
 
     Raises:
-        UserError: it is of another width or kind, or its file is missing.
+        UserError: it is of another width or kind, or ``path`` cannot be read.
     """
     source = config.resolved(architecture.width)
     match source:
         case ImageVaeSource.local:  # made to fit
             image = architecture
         case ImageVaeSource.sd:
-            image = SD
-            if config.path is not None:
-                weights_file(config.path)
+            image = SD if config.path is None else _read_sd(config).architecture
         case _:
             image = load(BUNDLED).architecture
     for name in ("width", "blocks", "latent_channels"):
@@ -112,7 +113,7 @@ def get_image_vae(
                 report=report,
             )
         case ImageVaeSource.sd:
-            vae = _sd(config.path)
+            vae = build(_read_sd(config))
         case _:
             vae = load(BUNDLED)
     return ImageVae(vae, digest=weights_sha256(vae))
@@ -124,12 +125,12 @@ def fingerprint(config: ImageVaeConfig, width: int) -> str:
         case ImageVaeSource.local:
             return "local"
         case ImageVaeSource.sd:
-            return HUB_ID if config.path is None else file_sha256(weights_file(config.path))
+            return HUB_ID if config.path is None else _find_sd(config).sha256
         case _:
             return file_sha256(BUNDLED / WEIGHTS_FILE)
 
 
-def weights_sha256(vae: ODVAE) -> str:
+def weights_sha256(vae: nn.Module) -> str:
     """What tells the weights of a model from others."""
     digest = hashlib.sha256()
     for name, tensor in sorted(vae.state_dict().items()):
@@ -138,8 +139,31 @@ def weights_sha256(vae: ODVAE) -> str:
     return digest.hexdigest()
 
 
-def _sd(path: str | None) -> ODVAE:
-    return inflate(ODVAE(SD), read_sd_vae(path), "tail").eval()
+def _find_sd(config: ImageVaeConfig) -> Found:
+    try:
+        return find(HUB_ID if config.path is None else config.path)
+    except UserError as error:
+        raise _unread(config, error) from error
+
+
+def _read_sd(config: ImageVaeConfig) -> StoredVAE:
+    found = _find_sd(config)
+    try:
+        stored, form = read(found)
+        if stored.architecture.variant != IMAGE:
+            raise UserError(
+                f"{found.source}: {form.value} with a video VAE; needed is an image VAE"
+            )
+    except UserError as error:
+        raise _unread(config, error) from error
+    return stored
+
+
+def _unread(config: ImageVaeConfig, error: UserError) -> UserError:
+    """The error with the field in front; it begins with what the field was given, or a file."""
+    if config.path is None:
+        return UserError(f"image_vae=sd: {error} (image_vae.path=...)")
+    return UserError(f"image_vae.path={error}")
 
 
 def _local(

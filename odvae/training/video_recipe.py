@@ -44,11 +44,17 @@ def lpips_at_hand(config: LossConfig) -> bool:
     return config.lpips_weight > 0 and weights_at_hand(config.lpips_backbone)
 
 
+def freeze_encoder(vae: ODVAE) -> None:
+    """Leave the encoder as it is: only the decoder learns, as SVD-VAE's does."""
+    vae.encoder.requires_grad_(False)
+    vae.quant_conv.requires_grad_(False)
+
+
 def initial_state(vae: ODVAE, config: TrainConfig, how: Initialisation) -> TrainingState:
     """Adam and EMA around an initialised model."""
     random = how is Initialisation.random
     rate = config.learning_rate_random if random else config.learning_rate
-    adam = torch.optim.Adam(vae.parameters(), lr=rate)
+    adam = torch.optim.Adam([p for p in vae.parameters() if p.requires_grad], lr=rate)
     return TrainingState(model=vae, ema=Ema(vae, decay=config.ema_decay), optimisers=[adam])
 
 

@@ -6,6 +6,8 @@ To add one that diffusers has a class for, add a row here and one in ``diffusers
 from dataclasses import dataclass
 from enum import Enum
 
+from odvae.model import IMAGE, TEMPORAL_DECODER
+
 
 class Method(Enum):
     """What ``model=`` accepts."""
@@ -26,22 +28,38 @@ class Method(Enum):
     allegro = "allegro"
     magvit = "magvit"
 
+    @property
+    def row(self) -> "MethodRow":
+        """What is known of it."""
+        return METHODS[self]
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether odvae trains it."""
+        return self is Method.odvae or self.row.variant is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRow:
     """What is known of a method."""
 
     title: str  # in tables
-    diffusers_class: str | None = None  # of its weights; None: our own architecture, or none
+    diffusers_class: str | None = None  # of its weights
+    variant: int | None = None  # its row in the table of variants, if odvae trains it itself
+    frozen_encoder: bool = False  # only its decoder is trained
     paper_name: str | None = None  # in the paper's tables
     to_be_had: bool = True  # False: no maintained library carries its code and weights
 
 
 METHODS: dict[Method, MethodRow] = {
     Method.odvae: MethodRow(title="OD-VAE", paper_name="OD-VAE"),
-    Method.sd_vae: MethodRow(title="SD-VAE", paper_name="SD-VAE"),
+    Method.sd_vae: MethodRow(title="SD-VAE", variant=IMAGE, paper_name="SD-VAE"),
     Method.svd_vae: MethodRow(
-        title="SVD-VAE", diffusers_class="AutoencoderKLTemporalDecoder", paper_name="SVD-VAE"
+        title="SVD-VAE",
+        diffusers_class="AutoencoderKLTemporalDecoder",
+        variant=TEMPORAL_DECODER,
+        frozen_encoder=True,
+        paper_name="SVD-VAE",
     ),
     Method.vqgan: MethodRow(title="VQGAN", diffusers_class="VQModel", paper_name="VQGAN"),
     Method.tats: MethodRow(title="TATS", paper_name="TATS", to_be_had=False),

@@ -10,10 +10,13 @@ FRAMES = 9
 SEEDS = (0, 1, 2)
 START_DB = {"random": 10.0, "inflate": 18.5, "center": 19.2, "tail": 20.3}
 VARIANT_DB = {"1": 0.05, "2": -0.1, "3": -0.2, "4": 0.0}
+RIVAL_DB = {"sd_vae": 1.5, "svd_vae": 1.0}  # above OD-VAE
+WAN_DB = 3.0
 REFERENCE_DB = {"mean_colour": 14.7, "bicubic_8x": 20.7, "linear_time_4x": 27.6}
 
 TAGS = {
     "odvae.kind": "run",
+    "task": "train",
     "operators": "paper",
     "tiling": "off",
     "preset": "laptop",
@@ -22,7 +25,6 @@ TAGS = {
     "protocol": "9x64x64 24 clips 0123abcd",
 }
 PARAMS = {
-    "task": "train",
     "model.width": 16,
     "train.steps": STEPS[-1],
     "data.clip_frames": FRAMES,
@@ -42,9 +44,39 @@ def fill(output_dir: Path) -> Store:
         add(store, variant=variant, tags={"preset": "smoke"})
         add(store, variant=variant, tags={"protocol": "another"})
     add(store, variant="1", seed=7, status=Status.FAILED)
-    add(store, variant="1", seed=8, params={"task": "evaluate"})
+    add(store, variant="1", seed=8, tags={"task": "evaluate"})
     add(store, variant="1", seed=9, tags={"odvae.kind": "sweep"})
     return store
+
+
+def fill_methods(output_dir: Path) -> Store:
+    """Methods trained and evaluated on the same clips, and runs that must not stand beside them."""
+    store = Store.open(output_dir)
+    for seed in SEEDS:
+        for variant in ("1", "2", "4"):  # 2 is no part of this comparison
+            add(store, variant=variant, seed=seed)
+        add(store, init="inflate", seed=seed)
+        for model, gain_db in RIVAL_DB.items():
+            add(store, seed=seed, tags=_rival(model, weights="own"), extra_db=gain_db, vcpr=64)
+    saved = {"task": "evaluate", "preset": "gpu", "setting": "other", "init": "checkpoint"}
+    for extra_db in (-9.0, WAN_DB):  # evaluated twice: the later counts
+        tags = _rival("wan", weights="Wan-AI/Wan2.1/vae") | saved
+        add(store, tags=tags, extra_db=extra_db, vcpr=256)
+    add(store, tags=_rival("sd_vae", weights="own") | saved, extra_db=0.5, vcpr=64)
+    add(store, tags=_rival("ltx", weights="x") | saved | {"protocol": "another"}, vcpr=8192)
+    add(store, tags=_rival("cogvideox", weights="x") | saved | {"tiling": "temporal"}, vcpr=256)
+    add(store, tags=_rival("sd_vae", weights="own") | {"setting": "longer"}, seed=5, vcpr=64)
+    add(store, tags=_rival("sd_vae", weights="own") | {"init": "random"}, seed=6, vcpr=64)
+    unscored = {**TAGS, **_rival("tats", weights="none: only the paper's numbers"), **saved}
+    log = store.create("synthetic model=tats", tags={**unscored, "seed": "0"}, parent_id=None)
+    log.params(PARAMS)
+    log.metrics({"paper/WebVid-10M_val/psnr": 23.1}, 0)
+    log.finish(Status.FINISHED)
+    return store
+
+
+def _rival(model: str, *, weights: str) -> dict[str, str]:
+    return {"model": model, "weights": weights, "variant": ""}
 
 
 def add(
@@ -57,6 +89,7 @@ def add(
     tags: dict[str, str] | None = None,
     params: dict[str, str] | None = None,
     extra_db: float = 0.0,
+    vcpr: float | None = None,
 ) -> str:
     """One run; returns its identifier."""
     own = {"variant": variant, "init": init, "seed": str(seed)}
@@ -84,7 +117,8 @@ def add(
         log.metrics({f"reference/{name}/psnr_db": value, f"reference/{name}/ssim": value / 40}, 0)
     if init != "random":
         log.metrics({"image_vae/psnr_db": 22.4, "image_vae/ssim": 0.56}, 0)
-    log.metrics(_cost(variant, seed), 0)
+    ratio = {} if vcpr is None else {"cost/vcpr": vcpr}
+    log.metrics(_cost(variant, seed) | ratio, 0)
     log.finish(status)
     return log.run_id
 

@@ -1,20 +1,21 @@
 """Only runs that differ in nothing else stand side by side."""
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from analysis import NoRuns, Runs, choose, load
-from analysis.selection import SETTING
+from analysis.selection import SETTING, Factor
 from odvae.errors import UserError
-from odvae.tracking import Store
+from odvae.tracking import Status, Store
 from tests.analysis import synthetic
 
 
-def test_only_finished_training_runs_are_loaded(runs: Runs) -> None:
-    assert set(runs.table["seed"]) == {"0", "1", "2"}  # 7, 8, 9: failed, evaluated, a sweep
-    assert len(runs.table) == 4 * 3 + 3 * 3 + 4
+def test_only_finished_runs_are_loaded(runs: Runs) -> None:
+    assert set(runs.table["seed"]) == {"0", "1", "2", "8"}  # 7 and 9: failed, a sweep
+    assert len(runs.table) == 4 * 3 + 3 * 3 + 4 + 1
     assert {"eval/psnr_db", "cost/encode_clips_per_s"} <= set(runs.table.columns)
 
 
@@ -81,3 +82,61 @@ def test_a_metric_that_nobody_logged_is_empty(runs: Runs) -> None:
     assert selection.history("eval/fvd").empty
     assert pd.isna(selection.level_of("reference/mean_colour/fvd"))
     assert selection.level_of("reference/mean_colour/psnr_db") == pytest.approx(14.7)
+
+
+def test_a_run_from_before_there_was_a_choice_is_of_od_vae(runs: Runs) -> None:
+    assert set(runs.table["model"]) == {"odvae"}
+    assert set(runs.table["cost/vcpr"]) == {256}
+
+
+@pytest.mark.parametrize(
+    ("by", "levels"), [("variant", ["1", "2", "4"]), ("init", ["inflate", "tail"])]
+)
+def test_variants_and_initialisations_are_od_vaes_alone(
+    methods: Runs, by: Factor, levels: list[str]
+) -> None:
+    selection = choose(methods, by=by)
+    assert selection.levels == levels
+    assert set(selection.runs.table["model"]) == {"odvae"}
+    assert set(selection.runs.table["task"]) == {"train"}
+
+
+def test_methods_trained_alike_stand_beside_saved_ones_on_the_same_clips(methods: Runs) -> None:
+    selection = choose(methods, by="model")
+    table = selection.runs.table
+    assert Counter(table["method"]) == {
+        "OD-VAE variant 1": 3,
+        "OD-VAE variant 4": 3,
+        "SD-VAE (image VAE per frame)": 3,
+        "SVD-VAE's kind (own temporal decoder)": 3,
+        "SD-VAE (image VAE per frame), saved weights": 1,
+        "Wan, saved weights": 1,
+    }
+    assert table["protocol"].nunique() == table["tiling"].nunique() == 1
+    assert set(table.loc[table["task"] == "train", "init"]) == {"tail"}
+    assert set(table["seed"]) == {"0", "1", "2", ""}  # 5 and 6: another budget, another start
+    assert selection.setting["preset"] == "laptop"
+
+
+def test_saved_methods_need_no_training_to_stand_beside_each_other(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for model in ("wan", "ltx"):
+        tags = {"task": "evaluate", "model": model, "weights": "hub"}
+        synthetic.add(store, tags=tags)
+    selection = choose(load(tmp_path), by="model")
+    assert selection.levels == ["LTX-Video, saved weights", "Wan, saved weights"]
+    assert "train.steps" not in selection.setting
+
+
+def test_what_was_never_scored_is_no_comparison(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for model in ("tats", "cv_vae"):
+        log = store.create(model, tags={**synthetic.TAGS, "model": model}, parent_id=None)
+        log.finish(Status.FINISHED)
+    with pytest.raises(NoRuns):
+        choose(load(tmp_path), by="model")
+
+
+def test_one_method_is_no_comparison(runs: Runs) -> None:
+    with pytest.raises(NoRuns, match=r"differ in model alone; .* \+experiment=reconstruction$"):
+        choose(runs, by="model")

@@ -22,7 +22,7 @@ FIELDS = {
     ("data.size_px=60",): ("data.size_px", "multiple of 8", "got 60"),
     ("data.clip_frames=8",): ("data.clip_frames", "1, 5, 9", "got 8"),
     ("tiling=temporal", "tiling.group_frames=8"): ("tiling.group_frames", "4m+1", "got 8"),
-    ("task=evaluate",): ("checkpoint=FOLDER",),
+    ("task=evaluate",): ("checkpoint=PATH",),
 }
 CHOICES = {
     ("init=tial",): ("init", "center, inflate, random, tail", "'tial'"),

@@ -18,12 +18,14 @@ from odvae import config_files
 from odvae.config import RunConfig, field_names, register, resolve
 from odvae.data import DataSource
 from odvae.training.image_source import ImageVaeSource
+from odvae.vaes.methods import Method
 
 CONF = config_files.conf()
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).iterdir())]
 EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
 NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
+NEEDS |= {("model", m.value): ["task=evaluate"] for m in Method if not m.is_trainable}
 SET_BY_PRESETS = {
     "preset",
     *(f"model.{name}" for name in ("width", "blocks", "norm_groups")),
@@ -52,6 +54,7 @@ def test_every_option_composes(group: str, option: str) -> None:
         "data": config.data.source,
         "image_vae": config.image_vae.source,
         "init": config.init.how,
+        "model": config.model.name,
         "preset": config.preset,
         "task": config.task,
         "tiling": config.tiling.mode,
@@ -127,7 +130,7 @@ def test_help_shows_every_field() -> None:
 
 # Fields that change nothing in what comes out. What lies at a path, and what "auto" stands for on
 # this machine, count in the key of a run and not here.
-NO_MATTER = {"output_dir", "rerun", "checkpoint", "data.path", "image_vae.path"}
+NO_MATTER = {"output_dir", "rerun", "checkpoint", "model.path", "data.path", "image_vae.path"}
 NO_MATTER |= {
     "train.device",
     "train.precision",
@@ -143,6 +146,10 @@ RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")
         (["tiling=temporal", "image_vae=local"], {"train.learning_rate_random"}),
         (["tiling=temporal", "image_vae=bundled"], {"train.learning_rate_random", *RECIPE}),
         (["init=random"], {"train.learning_rate", "tiling.group_frames", *RECIPE}),
+        (
+            ["model=sd_vae", "tiling=temporal", "image_vae=local"],
+            {"variant", "operators", "train.learning_rate_random"},
+        ),
     ],
 )
 def test_the_digest_tells_results_apart(overrides: list[str], unread: set[str]) -> None:

@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 from torch.testing import assert_close
 
-import odvae
 from odvae.config import field_names
 from odvae.data import Manifest, probe
 from odvae.experiment.launch import PARENT_RUN_VARIABLE, LaunchedJob
@@ -129,7 +128,7 @@ def test_a_run_leaves_artifacts(finished: Finished) -> None:
     assert_close(finished.run.metrics["eval/psnr_db"], mean)
     assert matplotlib.image.imread(finished.artifact("reconstruction.png")).std() > 0.1
     assert probe(finished.artifact("side_by_side.mp4")).frames == 5
-    vae = odvae.load(finished.artifact("vae"))
+    vae = load(finished.artifact("vae"))
     millions = sum(p.numel() for p in vae.parameters()) / 1e6
     assert_close(finished.run.metrics["cost/parameters_millions"], millions)
 

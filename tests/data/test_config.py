@@ -7,9 +7,9 @@ from odvae.data import Augment, DataConfig, DataSource
 from odvae.errors import UserError
 
 
-@pytest.mark.parametrize("clip_frames", [8, 0, -3, 2])
-def test_clip_frames_are_4k_plus_1(clip_frames: int) -> None:
-    with pytest.raises(UserError, match=rf"data\.clip_frames .*1, 5, 9.* got {clip_frames}$"):
+@pytest.mark.parametrize("clip_frames", [0, -3])
+def test_a_clip_has_frames(clip_frames: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.clip_frames .*at least 1, got {clip_frames}$"):
         DataConfig(clip_frames=clip_frames)
 
 
@@ -63,6 +63,6 @@ def test_it_is_a_structured_config() -> None:
 
 
 def test_a_mistake_on_the_command_line_arrives_as_user_error() -> None:
-    written = OmegaConf.merge(OmegaConf.structured(DataConfig), {"clip_frames": 8})
-    with pytest.raises(UserError, match="got 8"):
+    written = OmegaConf.merge(OmegaConf.structured(DataConfig), {"clip_frames": 0})
+    with pytest.raises(UserError, match="got 0"):
         OmegaConf.to_object(written)

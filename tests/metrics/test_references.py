@@ -55,9 +55,15 @@ def test_real_frames_keep_the_known_order(clips: Tensor) -> None:
     assert score["mean_colour"] < score["bicubic_8x"]
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [("bicubic_8x", (1, 3, 1, 12, 16)), ("linear_time_4x", (1, 3, 8, 8, 8))]
-)
-def test_sizes_outside_the_method_are_refused(name: str, shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match=name):
-        REFERENCES[name](torch.zeros(shape))
+@pytest.mark.parametrize("frames", [2, 4, 8])
+def test_linear_time_repeats_the_last_frame_of_other_lengths(clips: Tensor, frames: int) -> None:
+    longer = torch.cat([clips[:, :, :frames], clips[:, :, frames - 1 : frames]], dim=2)
+    longer = torch.cat([longer, longer[:, :, -1:].repeat(1, 1, -frames % 4, 1, 1)], dim=2)
+    got = REFERENCES["linear_time_4x"](clips[:, :, :frames])
+    expected = REFERENCES["linear_time_4x"](longer)[:, :, :frames]
+    torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+def test_a_side_outside_the_method_is_refused() -> None:
+    with pytest.raises(UserError, match="bicubic_8x"):
+        REFERENCES["bicubic_8x"](torch.zeros(1, 3, 1, 12, 16))

@@ -5,7 +5,15 @@ import re
 import pytest
 
 from odvae.errors import UserError
-from odvae.model import IMAGE, ODVAE, VARIANTS, VIDEO_VARIANTS, Architecture, Operators
+from odvae.model import (
+    IMAGE,
+    ODVAE,
+    TEMPORAL_DECODER,
+    VARIANTS,
+    VIDEO_VARIANTS,
+    Architecture,
+    Operators,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +53,9 @@ def test_channels_of_a_group_must_divide_the_channels() -> None:
 
 
 def test_unknown_variant() -> None:
-    with pytest.raises(UserError, match=re.escape("variant must be one of [0, 1, 2, 3, 4], got 7")):
+    with pytest.raises(
+        UserError, match=re.escape("variant must be one of [-1, 0, 1, 2, 3, 4], got 7")
+    ):
         ODVAE.variant(7)
 
 
@@ -65,6 +75,7 @@ def test_the_table_of_variants() -> None:
         for number, row in VARIANTS.items()
     }
     assert rows == {
+        TEMPORAL_DECODER: (False, False, True, True),
         IMAGE: (False, False, False, False),
         1: (True, True, True, True),
         2: (True, False, False, True),

@@ -14,7 +14,9 @@ from torch.testing import assert_close
 from odvae.model import (
     IMAGE,
     ODVAE,
+    TEMPORAL_DECODER,
     VIDEO_VARIANTS,
+    Architecture,
     Initialisation,
     Operators,
     image_state_dict,
@@ -123,3 +125,22 @@ def test_the_image_vae_takes_each_frame_alone() -> None:
     check(image.encode(video).mean, latents)
     frames = torch.cat([image.decode(latents[:, :, t : t + 1]) for t in range(3)], dim=2)
     check(image.decode(latents), frames)
+
+
+@torch.no_grad()
+def test_a_temporal_decoder_starts_as_the_image_vae_and_then_sees_the_past() -> None:
+    architecture = Architecture(
+        variant=TEMPORAL_DECODER, width=8, norm_groups="channels/4", operators=Operators.strict
+    )
+    video, image = small_clip(frames=3, batch=2), small(IMAGE)
+    vae = inflate(ODVAE(architecture), image_state_dict(image), Initialisation.tail).eval()
+    latents = vae.encode(video).mean
+    check(latents, image.encode(video).mean)
+    check(vae.decode(latents), image.decode(latents))
+
+    inflate(vae, image_state_dict(image), Initialisation.inflate)
+    check(vae.encode(video).mean, latents)  # the encoder has nothing to spread
+    earlier = latents.clone()
+    earlier[:, :, 0] += 1
+    moved = (vae.decode(earlier) - vae.decode(latents)).abs().amax(dim=(0, 1, 3, 4))
+    assert (moved > 1e-3).all()

@@ -10,6 +10,14 @@ from torch.testing import assert_close
 
 from odvae.errors import UserError
 from odvae.model import IMAGE, ODVAE, VIDEO_VARIANTS, Operators, from_official, image_state_dict
+from odvae.model.names import (
+    from_official_names,
+    to_compvis_names,
+    to_diffusers_names,
+    to_image_shapes,
+    to_official_names,
+)
+from tests.model.diffusers_names import to_diffusers_names as to_diffusers_names_of_tests
 from tests.model.formula import official_names, official_state, small, small_clip
 from tests.model.spec_files import spec_file
 
@@ -36,6 +44,8 @@ def test_names_and_shapes_are_the_released_ones(variant: int) -> None:
     names = official_names(vae)
     got = {names[name]: list(tensor.shape) for name, tensor in vae.state_dict().items()}
     assert got == expected[f"width 128, variant {variant}"]
+    assert shapes(to_official_names(vae.state_dict())) == got
+    assert from_official_names(to_official_names(vae.state_dict())).keys() == names.keys()
 
 
 def test_image_names_and_shapes_are_sd_vaes() -> None:
@@ -43,6 +53,15 @@ def test_image_names_and_shapes_are_sd_vaes() -> None:
     with torch.device("meta"):
         vae = ODVAE.image()
     assert shapes(image_state_dict(vae)) == expected
+    assert shapes(to_image_shapes(vae.state_dict())) == expected
+
+
+def test_diffusers_names_and_back() -> None:
+    with torch.device("meta"):
+        compvis = image_state_dict(ODVAE.image(width=8, blocks=3, norm_groups=2))
+    theirs = to_diffusers_names(compvis)
+    assert shapes(theirs) == shapes(to_diffusers_names_of_tests(compvis))
+    assert shapes(to_compvis_names(theirs)) == shapes(compvis)
 
 
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)

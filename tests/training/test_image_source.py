@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from odvae.data import VideoRange
 from odvae.errors import UserError
-from odvae.model import IMAGE, ODVAE, Architecture
+from odvae.hashing import file_sha256
+from odvae.model import IMAGE, ODVAE, Architecture, image_state_dict
 from odvae.training import image_recipe, image_source
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.image_source import (
@@ -19,11 +19,12 @@ from odvae.training.image_source import (
     ImageVaeConfig,
     ImageVaeSource,
     check_fits,
+    fingerprint,
     get_image_vae,
 )
 from odvae.training.loop import Report
+from odvae.vaes.loading import Found
 from tests.model.diffusers_names import to_diffusers_names
-from tests.model.formula import small
 from tests.training.tiny import CPU, video_ranges
 
 ARCHITECTURE = Architecture(variant=4, width=8, blocks=1, norm_groups="channels/8")
@@ -145,32 +146,58 @@ def test_auto_is_what_fits() -> None:
     assert LOCAL.resolved(128) is ImageVaeSource.local
 
 
-def test_sd_is_read_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a small model in the place of SD's, which has 83 million weights."""
-    stand_in = small(IMAGE)
-    monkeypatch.setattr(image_source, "SD", stand_in.architecture)
-    flat = {  # SD's own convolutions are 2D
-        name: value[:, :, 0] if value.ndim == 5 else value
-        for name, value in to_diffusers_names(stand_in.state_dict()).items()
-    }
-    save_file(
-        {name: value.contiguous() for name, value in flat.items()}, tmp_path / "sd.safetensors"
-    )
-    config = ImageVaeConfig(source=ImageVaeSource.sd, path=str(tmp_path / "sd.safetensors"))
-    architecture = replace(stand_in.architecture, variant=4)
-    image = _get(config, [], tmp_path, Trainings(), architecture)
-    assert_close(image.vae.state_dict(), stand_in.state_dict(), atol=0, rtol=0)
-    clip = torch.rand(1, 3, 1, 16, 16) * 2 - 1
-    assert_close(image.vae(clip), stand_in(clip))
+def _sd_file(folder: Path) -> tuple[Path, ODVAE]:
+    """An SD-VAE's file in diffusers' names, narrower than the real one."""
+    vae = ODVAE.image(width=32, blocks=1)
+    state = to_diffusers_names(image_state_dict(vae))
+    file = folder / "sd.safetensors"
+    save_file({name: value.contiguous() for name, value in state.items()}, file)
+    return file, vae
 
-    del flat["encoder.conv_in.weight"]
-    save_file(
-        {name: value.contiguous() for name, value in flat.items()}, tmp_path / "sd.safetensors"
-    )
-    with pytest.raises(UserError, match=r"encoder\.conv_in\.weight"):
-        _get(config, [], tmp_path, Trainings(), architecture)
-    with pytest.raises(UserError, match=r"^model\.width=16 .*image_vae=sd has 8"):
-        check_fits(config, replace(architecture, width=16))
+
+def _sd(path: Path | str) -> ImageVaeConfig:
+    return ImageVaeConfig(source=ImageVaeSource.sd, path=str(path))
+
+
+@pytest.mark.parametrize("form", ["file", "own folder"])
+def test_sd_is_read_and_checked(form: str, tmp_path: Path) -> None:
+    source, vae = _sd_file(tmp_path)
+    if form == "own folder":
+        source = tmp_path / "vae"
+        vae.save(source)
+    architecture = replace(vae.architecture, variant=4)
+    image = _get(_sd(source), [], tmp_path, Trainings(), architecture)
+    assert_close(image.vae.state_dict(), vae.state_dict(), atol=0, rtol=0)
+    assert not image.vae.training
+    file = source if source.is_file() else source / "model.safetensors"
+    assert fingerprint(_sd(source), width=32) == file_sha256(file)
+    with pytest.raises(UserError, match=r"^model\.width=16 .*image_vae=sd has 32"):
+        check_fits(_sd(source), replace(architecture, width=16, norm_groups=16))
+
+
+def test_what_is_no_sd_vae_is_told_with_the_field(tmp_path: Path) -> None:
+    file, vae = _sd_file(tmp_path)
+    state = load_file(file)
+    del state["encoder.conv_in.weight"]
+    save_file(state, file)
+    ODVAE.variant(4, width=32, blocks=1).save(tmp_path / "video")
+    for path, says in (
+        (file, rf"^image_vae\.path={file}: .*encoder\.conv_in\.weight"),
+        (tmp_path / "video", r"^image_vae\.path=.*video: .*needed is an image VAE"),
+        ("nowhere", r"^image_vae\.path=nowhere: no such folder, no such file$"),
+    ):
+        with pytest.raises(UserError, match=says):
+            check_fits(_sd(path), replace(vae.architecture, variant=4))
+
+
+def test_without_a_network_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(source: str) -> Found:
+        raise UserError(f"{source}: it cannot be downloaded")
+
+    monkeypatch.setattr(image_source, "find", unreachable)
+    with pytest.raises(UserError, match=r"^image_vae=sd: stabilityai/.*cannot.*image_vae\.path"):
+        config = ImageVaeConfig(source=ImageVaeSource.sd)
+        _get(config, [], Path("none"), Trainings(), replace(image_source.SD, variant=4))
 
 
 @pytest.mark.parametrize(

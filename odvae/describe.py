@@ -1,0 +1,129 @@
+"""The command that says what a model is: its parts, costs, and which frames they see.
+
+python -m odvae.describe variant=4 preset=paper
+python -m odvae.describe my_vae --clip 33x256x256
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+import odvae
+from odvae import config_files
+from odvae.anatomy import Clip, ModelDescription, Summary, describe, summarise
+from odvae.config import RunConfig, register, resolve
+from odvae.config_errors import explain
+from odvae.errors import UserError
+from odvae.model import ODVAE
+from odvae.vaes.methods import Method
+
+_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
+_OF_THE_MODEL = ("variant", "operators", "model")  # fields that a saved model has already
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The command line."""
+
+    words: list[str]  # field=value, as odvae.run takes them
+    path: str | None  # of a saved model
+    clip: Clip | None
+    as_json: bool
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 2 for a user's mistake."""
+    try:
+        asked = _parse(argv)
+        described = _describe(asked)
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
+            raise
+        print(f"odvae: {explain(error)}", file=sys.stderr)
+        return 2
+    print(described.to_json() if asked.as_json else described.text().rstrip())
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def _parse(argv: Sequence[str] | None) -> _Asked:
+    parser = _Parser(
+        prog="odvae describe",
+        description="Say what a model is: its parts, costs, and which frames they see.",
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="FIELD=VALUE | PATH",
+        help="fields of a run (variant=2 operators=strict preset=paper), or a saved model",
+    )
+    parser.add_argument("--clip", metavar="TxHxW", help="frames and size; else that of the data")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_intermixed_args(argv)
+    words: list[str] = given.words
+    paths = [word for word in words if "=" not in word]
+    paths += [word.removeprefix("checkpoint=") for word in words if word.startswith("checkpoint=")]
+    if len(paths) > 1:
+        raise UserError(f"one model at a time, got {' and '.join(paths)}")
+    fields = [word for word in words if "=" in word and not word.startswith("checkpoint=")]
+    return _Asked(
+        words=fields,
+        path=paths[0] if paths else None,
+        clip=Clip.parse(given.clip) if given.clip else None,
+        as_json=given.json,
+    )
+
+
+def _describe(asked: _Asked) -> ModelDescription | Summary:
+    config = _composed(asked.words)
+    source = asked.path or config.weights
+    clip = asked.clip or Clip(config.data.clip_frames, config.data.size_px, config.data.size_px)
+    if source is None:
+        if not config.model.name.is_trainable:
+            raise UserError(f"model={config.model.name.value}: there are no weights of it")
+        return describe(config.architecture(), clip, train_batch=config.train.batch)
+    if asked.path is not None:
+        _check_words(asked.words, asked.path)
+    vae = odvae.load(source)
+    if not isinstance(vae, ODVAE):
+        return summarise(vae)
+    return describe(vae.architecture, clip, train_batch=config.train.batch)
+
+
+def _check_words(words: list[str], path: str) -> None:
+    for word in words:
+        if word.partition("=")[0].split(".")[0] in _OF_THE_MODEL:
+            raise UserError(f"{word}: the saved model {path} says this itself")
+
+
+def _composed(words: list[str]) -> RunConfig:
+    for override in OverridesParser.create().parse_overrides(words):
+        if override.is_sweep_override():
+            raise UserError(f"{override.input_line}: one model at a time")
+    if any(f"model={method.value}" in words for method in Method if not method.is_trainable):
+        words = ["task=evaluate", *words]  # a run could do nothing else with it
+    register()
+    config_files.register_experiments()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and we say it in one line
+    with initialize_config_dir(str(config_files.conf()), version_base="1.3"):
+        try:
+            composed = compose("run", words)
+        except ValueError as error:  # init=3 and other numbers where a name belongs
+            raise UserError(f"{' '.join(words)}: {error}") from error
+    return resolve(composed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The training part of a run: initialise, look at step zero, train, look in between."""
+
+import torch
+
+from odvae.data import FrameStore, TrainingClips
+from odvae.experiment.context import Context
+from odvae.experiment.evaluation import Bench
+from odvae.experiment.pace import Pace
+from odvae.metrics import Lpips
+from odvae.model import ODVAE, image_state_dict, inflate
+from odvae.training import video_recipe
+from odvae.training.image_source import ImageVae
+from odvae.training.loop import LoopConfig, train
+from odvae.training.state import TrainingState
+
+
+class Learner:
+    """Trains the model of a run."""
+
+    def __init__(self, context: Context, bench: Bench, *, lpips_loss: bool) -> None:
+        self.context = context
+        self.bench = bench
+        self.lpips_loss = lpips_loss  # whether the LPIPS term is part of the objective
+
+    def learn(self, image: ImageVae | None) -> ODVAE:
+        """Train from the image VAE, or from random weights; returns the EMA weights."""
+        config, log = self.context.config, self.context.log
+        vae = ODVAE(config.architecture())
+        self._initialise(vae, image)
+        vae.to(self.context.arithmetic.device)
+        log.params({"parameters": sum(p.numel() for p in vae.parameters())})
+        if config.model.name.row.frozen_encoder:
+            video_recipe.freeze_encoder(vae)
+        state = video_recipe.initial_state(vae, config.train, config.init.how)
+        checkpoint = self.context.folder / "state.pt"
+        if checkpoint.is_file():
+            state.load(checkpoint)
+        else:
+            self._log_curve_point(state)
+        clips = TrainingClips(
+            self.context.heldout.source.train,
+            config.data,
+            seed=config.seed,
+            store=FrameStore(config.data.short_side_px),
+        )
+        self._train(state, clips)
+        if clips.skipped:
+            self.context.progress.note(
+                f"unreadable training clips drawn again: {dict(clips.skipped)}"
+            )
+            log.tags({"data.redrawn": dict(clips.skipped)})
+        averaged = state.ema.model
+        assert isinstance(averaged, ODVAE)
+        return averaged
+
+    def _train(self, state: TrainingState, clips: TrainingClips) -> None:
+        config, log, progress = self.context.config, self.context.log, self.context.progress
+        vae = state.model
+        assert isinstance(vae, ODVAE)
+        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed)
+        progress.stage("train", config.train.steps)
+        pace = Pace()
+
+        def report(step: int, numbers: dict[str, float]) -> None:
+            pace.tick()
+            progress.done(step)
+            if numbers:
+                scores = {f"train/{name}": value for name, value in numbers.items()}
+                log.metrics({"train/loss": sum(numbers.values()), **scores}, step=step)
+
+        def on_pause(step: int) -> None:
+            self._log_curve_point(state)
+            progress.stage("train", config.train.steps)
+            progress.done(step)
+            pace.pause()
+
+        train(
+            state,
+            video_recipe.objective(clips, config.train, loss),
+            LoopConfig(
+                steps=config.train.steps,
+                log_every_steps=config.train.log_every_steps,
+                checkpoint_every_s=config.train.checkpoint_every_s,
+                pauses=tuple(config.train.curve_steps[:-1]),  # the last is the evaluation
+            ),
+            arithmetic=self.context.arithmetic,
+            checkpoint=self.context.folder / "state.pt",
+            report=report,
+            on_pause=on_pause,
+            before_checkpoint=self.context.keep,
+        )
+        if pace.step_s:
+            log.metrics({"cost/train_steps_per_s": 1 / pace.step_s}, step=0)
+            log.flush()
+
+    def _initialise(self, vae: ODVAE, image: ImageVae | None) -> None:
+        how = self.context.config.init.how
+        if image is None:
+            seed = self.context.config.seed
+            inflate(vae, None, how, torch.Generator().manual_seed(seed))
+            return
+        self.context.log.tags({"image_vae.sha256": image.digest})
+        inflate(vae, image_state_dict(image.vae), how)
+        progress = self.context.progress
+        progress.stage("image VAE's own quality", len(self.context.heldout))
+        on_device = image.vae.to(self.context.arithmetic.device)
+        scores = self.bench.once(
+            image.digest,
+            self.context.cache,
+            lambda: self.bench.score(on_device, done=progress.done),
+        )
+        self.context.log_scores("image_vae", scores, step=0)
+
+    def _lpips(self) -> Lpips | None:
+        losses = self.context.config.losses
+        if self.lpips_loss:
+            return Lpips(losses.lpips_backbone).to(self.context.arithmetic.device)
+        if losses.lpips_weight > 0:
+            self.context.progress.note(
+                f"trained without the LPIPS term: the weights of {losses.lpips_backbone.value} are "
+                "not on this computer (odvae weights tells how to get them)"
+            )
+        return None
+
+    def _log_curve_point(self, state: TrainingState) -> None:
+        context = self.context
+        context.progress.stage(f"look at step {state.step}", len(context.heldout))
+        averaged = state.ema.model
+        assert isinstance(averaged, ODVAE)
+        # The Frechet network costs more than the rest: at the ends of the curve only.
+        result = self.bench.score(averaged, done=context.progress.done, frechet=state.step == 0)
+        context.log_scores("eval", result.values(), step=state.step)
+        if state.step == 0:
+            context.log_scores("zero_step", result.values(), step=0)
+            for position, value in enumerate(result.psnr_db_by_frame):
+                context.log.metrics({"zero_step/psnr_db_by_frame": value}, step=position)
+        context.log.flush()
