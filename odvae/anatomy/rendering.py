@@ -58,8 +58,8 @@ def _headline(model: ModelDescription) -> list[str]:
     post_quant = next(part.parameters for part in decoder.parts if part.name == "post_quant_conv")
     size = model.latents
     return [
-        f"OD-VAE, {arch.title}: width {arch.width}, residual blocks {arch.blocks} + {arch.blocks + 1}, "
-        f"norm groups {arch.norm_groups}, {arch.operators.value} operators",
+        f"OD-VAE, {arch.title}: width {arch.width}, residual blocks {arch.blocks} + "
+        f"{arch.blocks + 1}, norm groups {arch.norm_groups}, {arch.operators.value} operators",
         f"{summary.parameters:,} parameters: encoder {encoder.parameters - quant:,}, "
         f"decoder {decoder.parameters - post_quant:,}, quant convs {quant + post_quant:,}",
         f"Clip 3 x {_times(model.clip)}, latents {arch.latent_channels} x {_times(size)}: "

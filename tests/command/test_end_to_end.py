@@ -101,7 +101,7 @@ def test_a_run_is_recorded(finished: Finished) -> None:
         assert name in run.metrics
     costs = {name.removeprefix("cost/") for name in run.metrics if name.startswith("cost/")}
     per_second = {f"{what}_per_s" for what in ("train_steps", "encode_clips", "decode_clips")}
-    assert costs == {*per_second, "parameters_millions", "peak_memory_mb", "wall_s"}
+    assert costs == {*per_second, "parameters_millions", "vcpr", "peak_memory_mb", "wall_s"}
 
 
 def test_a_run_has_its_curves(finished: Finished) -> None:
