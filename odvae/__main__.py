@@ -1,11 +1,13 @@
 """``odvae run ...``, ``odvae describe ...`` and the others: the commands under one name."""
 
 import sys
+from collections.abc import Callable
 
 _PURPOSES = {
     "run": "train and evaluate; the same as python -m odvae.run (odvae run --help)",
     "describe": "say what a model is: parts, costs, the frames it sees",
     "convert": "write weights in another form, bit for bit",
+    "scan": "decode every video of a source once; training then skips the bad ones",
     "weights": "list the published weights that metrics can use, and fetch them",
 }
 
@@ -14,23 +16,28 @@ def main() -> int:
     """Dispatch to a command; returns its exit code."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     sys.argv = [f"odvae {command}", *sys.argv[2:]]
+    entry: Callable[[], int]
     match command:  # each is imported when it is wanted: the imports take seconds
         case "run":
             from odvae.run import main as run
 
-            return run()
+            entry = run
         case "describe":
             from odvae.describe import main as describe
 
-            return describe()
+            entry = describe
         case "convert":
             from odvae.convert import main as convert
 
-            return convert()
+            entry = convert
+        case "scan":
+            from odvae.scan import main as scan
+
+            entry = scan
         case "weights":
             from odvae.metrics.weights_command import main as weights
 
-            return weights()
+            entry = weights
         case "" | "-h" | "--help":
             print("usage: odvae COMMAND ...\n")
             for name, purpose in _PURPOSES.items():
@@ -40,6 +47,7 @@ def main() -> int:
             allowed = ", ".join(_PURPOSES)
             print(f"odvae: no command {command!r}; allowed: {allowed}", file=sys.stderr)
             return 2
+    return entry()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from odvae.data import DataConfig
+from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
 from odvae.inference import TilingConfig, TilingMode
 from odvae.metrics import MetricsConfig
@@ -29,11 +29,14 @@ _NOT_IDENTITY = {
     "checkpoint",
     "model.path",
     "data.path",
+    "data.lists",
+    "data.manifest",
     "image_vae.path",
     "train.device",  # with the precision, resolved: see the run's key
     "train.precision",
     "train.log_every_steps",
     "train.checkpoint_every_s",
+    "train.keep_last",
 }
 # What a comparison varies.
 _FACTORS = {"model.name", "variant", "init.how", "seed"}
@@ -160,6 +163,10 @@ class RunConfig:
         unread = {"train.learning_rate" if random else "train.learning_rate_random"}
         if self.model.name is not Method.odvae:
             unread |= {"variant", "operators"}
+        if self.data.source is not DataSource.ucf101:
+            unread.add("data.fold")
+        if self.losses.adversarial.start_step is None:
+            unread |= {"losses.adversarial.weight", "losses.adversarial.learning_rate"}
         if self.tiling.mode is TilingMode.off:
             unread.add("tiling.group_frames")
         if random or self.image_vae.resolved(self.model.width) is not ImageVaeSource.local:

@@ -17,7 +17,7 @@ ORDER = [
     {"tracking"},
     {"config", "config_files", "config_errors"},
     {"experiment"},
-    {"run", "convert", "describe"},
+    {"run", "convert", "describe", "scan"},
     {"__main__"},
 ]
 PARTS = set().union(*ORDER)
@@ -77,7 +77,7 @@ def test_mlflow_is_known_to_tracking_only() -> None:
 
 def test_hydra_is_known_to_the_configuration_only() -> None:
     knowing = {_part(file) for file in FILES if _outside(file) & {"hydra", "omegaconf"}}
-    assert knowing == {"config", "config_files", "config_errors", "run", "describe"}
+    assert knowing == {"config", "config_files", "config_errors", "run", "describe", "scan"}
 
 
 def test_the_model_is_plain_torch() -> None:

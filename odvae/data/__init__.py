@@ -6,16 +6,24 @@ from odvae.data.config import Augment, DataConfig, DataSource
 from odvae.data.frames import FrameStore
 from odvae.data.manifest import EvalClip, Manifest, make_manifest
 from odvae.data.pixels import resize_short_side, to_pixels, to_uint8
-from odvae.data.sources import Skipped, Source, VideoRange, open_source
+from odvae.data.ranges import Skipped, Source, VideoRange
+from odvae.data.scan import Scan, scan_source
+from odvae.data.scan_manifest import ScanEntry, ScanManifest
+from odvae.data.sources import open_source
+from odvae.data.summary import DatasetSummary, dataset_summary, problem_kinds
 from odvae.data.video import UnreadableVideo, VideoInfo, probe, read_frames, write_video
 
 __all__ = [
     "Augment",
     "DataConfig",
     "DataSource",
+    "DatasetSummary",
     "EvalClip",
     "FrameStore",
     "Manifest",
+    "Scan",
+    "ScanEntry",
+    "ScanManifest",
     "Skipped",
     "Source",
     "TrainingClips",
@@ -23,13 +31,16 @@ __all__ = [
     "VideoInfo",
     "VideoRange",
     "augment_clip",
+    "dataset_summary",
     "evaluation_clips",
     "make_manifest",
     "open_source",
     "prefetch",
     "probe",
+    "problem_kinds",
     "read_frames",
     "resize_short_side",
+    "scan_source",
     "to_pixels",
     "to_uint8",
     "write_video",

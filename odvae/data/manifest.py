@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 
 from odvae.data.config import DataConfig
 from odvae.data.pixels import resized_shape
-from odvae.data.sources import Source, VideoRange
+from odvae.data.ranges import Source, VideoRange
 from odvae.data.video import probe
 from odvae.errors import UserError
-from odvae.hashing import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +17,7 @@ class EvalClip:
     """One clip: frames ``start_frame + i * frame_stride`` of ``file``, resized, then cropped.
 
     ``file`` is the name of a VideoRange; the crop is in pixels of the resized video; ``sha256`` is
-    that of the whole file.
+    that of the whole file, or folder of frames.
     """
 
     file: str
@@ -88,7 +87,7 @@ def make_manifest(source: Source, config: DataConfig) -> Manifest:
 
 def _crops(video: VideoRange, config: DataConfig) -> list[tuple[int, int]]:
     """(top, left) of up to nine different crops: the centre, the corners, the edges."""
-    info = probe(video.path)
+    info = video.info or probe(video.path)
     height, width = resized_shape(info.height, info.width, short_side_px=config.short_side_px)
     room = (height - config.size_px, width - config.size_px)
     places = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (1, 0), (1, 2), (0, 1), (2, 1))
@@ -125,5 +124,5 @@ def _video_clips(
             left_px=left_px,
             size_px=config.size_px,
             short_side_px=config.short_side_px,
-            sha256=file_sha256(video.path),
+            sha256=video.sha256(),
         )

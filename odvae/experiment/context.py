@@ -9,6 +9,7 @@ from odvae.experiment.heldout import HeldOut
 from odvae.experiment.pace import read_elapsed_s, write_elapsed_s
 from odvae.experiment.progress import Progress
 from odvae.tracking import RunLog
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.image_source import ImageVae, get_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
@@ -34,6 +35,15 @@ class Context:
     def cache(self) -> Path:
         """For what several runs compute once."""
         return cache_folder(self.config)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The run's own."""
+        return Checkpoints(
+            self.folder / "checkpoints",
+            keep_last=self.config.train.keep_last,
+            note=self.progress.note,
+        )
 
     @property
     def elapsed_s(self) -> float:

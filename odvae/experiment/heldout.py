@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -30,9 +31,9 @@ class HeldOut:
         self.batch = batch
 
     @classmethod
-    def open(cls, config: DataConfig, *, batch: int) -> Self:
-        """Find the videos and fix the clips. Raises UserError if there are none."""
-        source = open_source(config)
+    def open(cls, config: DataConfig, *, batch: int, cache: Path | None = None) -> Self:
+        """Find the videos and fix the clips; scans lie in ``cache``. Raises UserError if none."""
+        source = open_source(config, cache=cache)
         store = FrameStore(config.short_side_px)
         return cls(source, make_manifest(source, config), store, batch)
 
@@ -47,9 +48,7 @@ class HeldOut:
 
     def fingerprint(self) -> str:
         """Hash of the evaluation clips and of the ranges that train."""
-        ranges = [
-            (r.name, r.path.stat().st_size, r.first_frame, r.end_frame) for r in self.source.train
-        ]
+        ranges = [(r.name, r.size_bytes, r.first_frame, r.end_frame) for r in self.source.train]
         return hashlib.sha256(f"{self.manifest.digest} {ranges}".encode()).hexdigest()
 
 

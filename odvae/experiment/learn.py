@@ -31,33 +31,47 @@ class Learner:
         log.params({"parameters": sum(p.numel() for p in vae.parameters())})
         if config.model.name.row.frozen_encoder:
             video_recipe.freeze_encoder(vae)
-        state = video_recipe.initial_state(vae, config.train, config.init.how)
-        checkpoint = self.context.folder / "state.pt"
-        if checkpoint.is_file():
-            state.load(checkpoint)
-        else:
+        against = video_recipe.discriminator(config.losses, seed=config.seed)
+        if against is not None:
+            against.to(self.context.arithmetic.device)
+        state = video_recipe.initial_state(
+            vae,
+            config.train,
+            config.init.how,
+            against=against,
+            discriminator_rate=config.losses.adversarial.learning_rate,
+        )
+        kept = self.context.checkpoints.newest()
+        if kept is None:
             self._log_curve_point(state)
+        else:
+            state.restore(kept.content)
         clips = TrainingClips(
             self.context.heldout.source.train,
             config.data,
             seed=config.seed,
             store=FrameStore(config.data.short_side_px),
         )
-        self._train(state, clips)
+        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed, against)
+        self._train(state, clips, loss)
         if clips.skipped:
             self.context.progress.note(
                 f"unreadable training clips drawn again: {dict(clips.skipped)}"
             )
             log.tags({"data.redrawn": dict(clips.skipped)})
+        if state.watch.skipped:
+            self.context.progress.note(
+                f"{state.watch.skipped} steps were not finite and left out, "
+                f"{state.watch.data_round} roll-backs"
+            )
         averaged = state.ema.model
         assert isinstance(averaged, ODVAE)
         return averaged
 
-    def _train(self, state: TrainingState, clips: TrainingClips) -> None:
+    def _train(
+        self, state: TrainingState, clips: TrainingClips, loss: video_recipe.VideoLoss
+    ) -> None:
         config, log, progress = self.context.config, self.context.log, self.context.progress
-        vae = state.model
-        assert isinstance(vae, ODVAE)
-        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed)
         progress.stage("train", config.train.steps)
         pace = Pace()
 
@@ -65,14 +79,14 @@ class Learner:
             pace.tick()
             progress.done(step)
             if numbers:
-                scores = {f"train/{name}": value for name, value in numbers.items()}
-                log.metrics({"train/loss": sum(numbers.values()), **scores}, step=step)
+                self.context.log_scores("train", numbers, step=step)
 
-        def on_pause(step: int) -> None:
-            self._log_curve_point(state)
+        def on_pause(step: int) -> float:
+            psnr_db = self._log_curve_point(state)
             progress.stage("train", config.train.steps)
             progress.done(step)
             pace.pause()
+            return psnr_db
 
         train(
             state,
@@ -84,7 +98,7 @@ class Learner:
                 pauses=tuple(config.train.curve_steps[:-1]),  # the last is the evaluation
             ),
             arithmetic=self.context.arithmetic,
-            checkpoint=self.context.folder / "state.pt",
+            checkpoints=self.context.checkpoints,
             report=report,
             on_pause=on_pause,
             before_checkpoint=self.context.keep,
@@ -122,7 +136,8 @@ class Learner:
             )
         return None
 
-    def _log_curve_point(self, state: TrainingState) -> None:
+    def _log_curve_point(self, state: TrainingState) -> float:
+        """Look at the held-out clips; returns their PSNR, by which the best checkpoint is told."""
         context = self.context
         context.progress.stage(f"look at step {state.step}", len(context.heldout))
         averaged = state.ema.model
@@ -135,3 +150,4 @@ class Learner:
             for position, value in enumerate(result.psnr_db_by_frame):
                 context.log.metrics({"zero_step/psnr_db_by_frame": value}, step=position)
         context.log.flush()
+        return result.psnr_db

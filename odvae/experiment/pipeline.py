@@ -1,6 +1,7 @@
 """A run and its identity: started, continued after an interruption, or found finished."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from odvae.config import RunConfig, Task
-from odvae.experiment.context import Context
+from odvae.experiment.context import Context, cache_folder
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.progress import Progress
@@ -47,7 +48,7 @@ def check(configs: Sequence[RunConfig]) -> None:
         check_weights(config)
         resolve(config.train.device, config.train.precision)
         if config.data not in checked:
-            HeldOut.open(config.data, batch=1)
+            HeldOut.open(config.data, batch=1, cache=cache_folder(config))
             checked.append(config.data)
 
 
@@ -64,7 +65,7 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
     config = like_checkpoint(config)
     _check_start(config)
     arithmetic = resolve(config.train.device, config.train.precision)
-    heldout = HeldOut.open(config.data, batch=config.train.batch)
+    heldout = HeldOut.open(config.data, batch=config.train.batch, cache=cache_folder(config))
     subject = None
     if config.task is Task.evaluate and config.model.name.row.to_be_had:
         train = partial(_train_first, name=name, parent_id=parent_id, progress=progress)
@@ -94,13 +95,13 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
             log = store.resume(found[0].run_id)
             log.tags(tags | {"error": ""})
         else:
-            for leftover in ("state.pt", "elapsed_s"):
-                (folder / leftover).unlink(missing_ok=True)
+            (folder / "elapsed_s").unlink(missing_ok=True)
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             log = store.create(name, tags=tags, parent_id=parent_id)
         progress.began(log.run_id)
         context = Context(config, heldout, arithmetic, folder, log, progress)
         _execute(context, subject, name=name, lpips_loss=lpips_loss)
-        (folder / "state.pt").unlink(missing_ok=True)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(log.run_id, folder, already_finished=False)
 
 

@@ -1,10 +1,30 @@
 """What the training part of a run can be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from odvae.errors import UserError
 from odvae.metrics import LpipsBackbone
 from odvae.training.precision import Device, Precision
+
+
+@dataclass(kw_only=True)
+class AdversarialConfig:
+    """The discriminator and its part in the objective. Raises UserError, naming the field."""
+
+    start_step: int | None = None  # steps before it plays; null: never
+    weight: float = 0.5  # on the adversarial term, besides its adaptive weight
+    learning_rate: float | None = None  # the discriminator's; null: the model's
+
+    def __post_init__(self) -> None:
+        where = "losses.adversarial"
+        if self.start_step is not None and self.start_step < 0:
+            raise UserError(f"{where}.start_step must be null or at least 0, got {self.start_step}")
+        if not self.weight >= 0:
+            raise UserError(f"{where}.weight must be at least 0, got {self.weight}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise UserError(
+                f"{where}.learning_rate must be null or above 0, got {self.learning_rate}"
+            )
 
 
 @dataclass(kw_only=True)
@@ -14,11 +34,12 @@ class LossConfig:
     kl_weight: float = 1e-6  # on the KL summed over a clip
     lpips_weight: float = 1.0  # 0 leaves the term out
     lpips_backbone: LpipsBackbone = LpipsBackbone.vgg
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
 
     def __post_init__(self) -> None:
-        for field in ("kl_weight", "lpips_weight"):
-            if not getattr(self, field) >= 0:
-                raise UserError(f"losses.{field} must be at least 0, got {getattr(self, field)}")
+        for name in ("kl_weight", "lpips_weight"):
+            if not getattr(self, name) >= 0:
+                raise UserError(f"losses.{name} must be at least 0, got {getattr(self, name)}")
 
 
 @dataclass(kw_only=True)
@@ -33,18 +54,21 @@ class TrainConfig:
     curve_points: int = 4  # looks at the held-out clips during training, the last one included
     log_every_steps: int = 10
     checkpoint_every_s: float = 60.0
+    max_bad_steps: int = 5  # in a row, not finite: then training goes back to a checkpoint, once
+    keep_last: int = 2  # checkpoints, besides the best one
     device: Device = Device.auto
     precision: Precision = Precision.auto
 
     def __post_init__(self) -> None:
-        for field in ("batch", "curve_points", "log_every_steps"):
-            if getattr(self, field) < 1:
-                raise UserError(f"train.{field} must be at least 1, got {getattr(self, field)}")
+        positive = ("batch", "curve_points", "log_every_steps", "max_bad_steps", "keep_last")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise UserError(f"train.{name} must be at least 1, got {getattr(self, name)}")
         if self.steps < 0:
             raise UserError(f"train.steps must be at least 0, got {self.steps}")
-        for field in ("learning_rate", "learning_rate_random"):
-            if not 0 < getattr(self, field) < float("inf"):
-                raise UserError(f"train.{field} must be above 0, got {getattr(self, field)}")
+        for name in ("learning_rate", "learning_rate_random"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise UserError(f"train.{name} must be above 0, got {getattr(self, name)}")
         if not self.checkpoint_every_s >= 0:
             raise UserError(
                 f"train.checkpoint_every_s must be at least 0, got {self.checkpoint_every_s}"

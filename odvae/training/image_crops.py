@@ -46,16 +46,16 @@ class ImageCrops:
             listed = "; ".join(f"{one.name}: {one.reason}" for one in self.skipped[:3])
             raise UserError(f"the image VAE has no readable video to train on ({listed})")
 
-    def batch(self, step: int) -> Tensor:
+    def batch(self, step: int, data_round: int = 0) -> Tensor:
         """One crop at each scale: float32 (4, 3, 1, size, size) in [-1, 1]."""
-        return torch.stack([self._crop(side, step) for side in SHORT_SIDES_PX])
+        return torch.stack([self._crop(side, step, data_round) for side in SHORT_SIDES_PX])
 
-    def batches(self, first_step: int, end_step: int) -> Iterator[Tensor]:
-        """The batches of these steps, in order."""
-        return (self.batch(step) for step in range(first_step, end_step))
+    def batches(self, first_step: int, end_step: int, data_round: int = 0) -> Iterator[Tensor]:
+        """The batches of these steps, in order; another round has other ones."""
+        return (self.batch(step, data_round) for step in range(first_step, end_step))
 
-    def _crop(self, side: int, step: int) -> Tensor:
-        rng = np.random.default_rng([self._seed, step, side])
+    def _crop(self, side: int, step: int, data_round: int) -> Tensor:
+        rng = np.random.default_rng([self._seed, step, side, *[data_round] * (data_round > 0)])
         bank = self._banks[side]
         frames = bank[rng.integers(len(bank))]  # every scene is as likely as any other
         number = rng.integers(len(frames))

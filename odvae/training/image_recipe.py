@@ -6,7 +6,6 @@ colour augmentation, squared error, residual branches that start at zero, EMA, a
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +15,13 @@ from odvae.data import VideoRange
 from odvae.errors import UserError
 from odvae.model import ODVAE, Initialisation, inflate
 from odvae.model.layers import ResnetBlock
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.ema import Ema
 from odvae.training.image_crops import SHORT_SIDES_PX, ImageCrops
-from odvae.training.loop import LoopConfig, Objective, Report, Terms, train
+from odvae.training.loop import LoopConfig, Losses, Objective, Report, train
 from odvae.training.muon import Muon
 from odvae.training.precision import Arithmetic
-from odvae.training.state import TrainingState
+from odvae.training.state import MODEL, TrainingState
 from odvae.training.warm_start import BlockCode
 
 _MUON_CHANNELS = 16  # a convolution this wide on both sides gets Muon
@@ -81,13 +81,13 @@ def train_image_vae(
     recipe: ImageRecipe,
     *,
     arithmetic: Arithmetic,
-    checkpoint: Path,
+    checkpoints: Checkpoints,
     report: Report,
     checkpoint_every_s: float = 60.0,
 ) -> ODVAE:
     """Train an image VAE on frames of ``ranges`` from random weights; returns its EMA weights.
 
-    Continues from ``checkpoint`` if that is there.
+    Continues from the newest of ``checkpoints`` if there is one.
     """
     crops = ImageCrops(ranges, size_px=recipe.crop_px, seed=recipe.seed)
     inflate(vae, None, Initialisation.random, torch.Generator().manual_seed(recipe.seed))
@@ -96,19 +96,25 @@ def train_image_vae(
     sample = torch.cat([crops.batch(step) for step in range(_CODE_SAMPLE_STEPS)])
     code = BlockCode(sample, channels=vae.architecture.latent_channels)
     state = TrainingState(
-        model=vae, ema=Ema(vae, decay=recipe.ema_decay), optimisers=_optimisers(vae, recipe)
+        modules={MODEL: vae},
+        ema=Ema(vae, decay=recipe.ema_decay),
+        optimisers={MODEL: _optimisers(vae, recipe)},
     )
-    if checkpoint.is_file():
-        state.load(checkpoint)
+    kept = checkpoints.newest()
+    if kept is not None:
+        state.restore(kept.content)
     loss = ImageLoss(vae, code, recipe)
     objective = Objective(
-        batches=crops.batches, loss=loss, schedule=recipe.schedule, gradient_clip=1.0
+        batches=crops.batches,
+        losses={MODEL: loss},
+        schedule=recipe.schedule,
+        gradient_clip=1.0,
     )
     every = max(1, recipe.steps // 20)
     config = LoopConfig(
         steps=recipe.steps, log_every_steps=every, checkpoint_every_s=checkpoint_every_s
     )
-    train(state, objective, config, arithmetic=arithmetic, checkpoint=checkpoint, report=report)
+    train(state, objective, config, arithmetic=arithmetic, checkpoints=checkpoints, report=report)
     averaged = state.ema.model
     assert isinstance(averaged, ODVAE)
     return averaged
@@ -122,18 +128,21 @@ class ImageLoss:
         self._code = code
         self._recipe = recipe
 
-    def __call__(self, pixels: Tensor, step: int) -> Terms:
+    def __call__(self, pixels: Tensor, step: int) -> Losses:
         """Terms of the loss on crops (B, 3, 1, H, W)."""
         noise = torch.Generator(pixels.device).manual_seed(self._recipe.seed * 1_000_003 + step)
         posterior = self._vae.encode(pixels)
         if step >= self._recipe.warm_start_fraction * self._recipe.steps:
-            return {"pixels": F.mse_loss(self._vae.decode(posterior.sample(noise)), pixels)}
+            again = self._vae.decode(posterior.sample(noise))
+            return Losses({"pixels": F.mse_loss(again, pixels)})
         target = self._code(pixels)
         noisy = target + _CODE_NOISE * torch.empty_like(target).normal_(generator=noise)
-        return {
-            "latents": F.mse_loss(posterior.mean, target),
-            "pixels": F.mse_loss(self._vae.decode(noisy), pixels),
-        }
+        return Losses(
+            {
+                "latents": F.mse_loss(posterior.mean, target),
+                "pixels": F.mse_loss(self._vae.decode(noisy), pixels),
+            }
+        )
 
 
 def _start_gently(vae: ODVAE) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -18,6 +19,7 @@ from odvae.model import IMAGE, ODVAE, Architecture, Operators, load
 from odvae.model.architecture import LEVEL_MULTIPLIERS
 from odvae.model.checkpoint import build
 from odvae.model.saved import WEIGHTS_FILE, StoredVAE
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
@@ -189,12 +191,12 @@ def _local(
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
-            checkpoint = Path(f"{folder}.state.pt")
+            checkpoints = Checkpoints(Path(f"{folder}.checkpoints"), keep_best=0)
             trained = train_image_vae(
-                vae, ranges, recipe, arithmetic=arithmetic, checkpoint=checkpoint, report=report()
+                vae, ranges, recipe, arithmetic=arithmetic, checkpoints=checkpoints, report=report()
             )
             trained.save(folder)
-            checkpoint.unlink(missing_ok=True)
+            shutil.rmtree(checkpoints.folder)
     return load(folder)
 
 

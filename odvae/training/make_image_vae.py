@@ -8,6 +8,7 @@ facts beside it.
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 import time
 from dataclasses import asdict, replace
@@ -32,6 +33,7 @@ from odvae.hashing import file_sha256
 from odvae.metrics import REFERENCES, psnr_db
 from odvae.model import ODVAE
 from odvae.model.saved import WEIGHTS_FILE, write_folder
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.image_source import BUNDLED
 from odvae.training.precision import Device, Precision, resolve
@@ -120,19 +122,19 @@ def _psnr_db(reconstruction: Tensor, frames: Tensor) -> float:
 def _train(recipe: ImageRecipe, ranges: list[VideoRange], *, scratch: Path) -> ODVAE:
     vae = ODVAE.image(width=WIDTH, blocks=BLOCKS, norm_groups=NORM_GROUPS)
     identity = repr((recipe, [(r.name, file_sha256(r.path)) for r in ranges]))
-    name = f".image_vae-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.pt"
+    name = f".image_vae-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    checkpoints = Checkpoints(scratch / name, keep_best=0)
     with Progress() as progress:
         bar = progress.add_task(f"image VAE, seed {recipe.seed}", total=recipe.steps)
-        scratch.mkdir(parents=True, exist_ok=True)
         averaged = train_image_vae(
             vae,
             ranges,
             recipe,
             arithmetic=resolve(Device.auto, Precision.auto),
-            checkpoint=scratch / name,
+            checkpoints=checkpoints,
             report=lambda step, _: progress.update(bar, completed=step),
         )
-    (scratch / name).unlink()
+    shutil.rmtree(checkpoints.folder)
     return averaged
 
 

@@ -25,12 +25,18 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).iterdir())]
 EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
 NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
+NEEDS |= {("data", "sky_timelapse"): ["data.path=videos"]}
+NEEDS |= {
+    ("data", name): ["data.path=videos", "data.lists=lists"]
+    for name in ("ucf101", "webvid", "panda70m", "kinetics")
+}
 NEEDS |= {("model", m.value): ["task=evaluate"] for m in Method if not m.is_trainable}
 SET_BY_PRESETS = {
     "preset",
     *(f"model.{name}" for name in ("width", "blocks", "norm_groups")),
     *(f"data.{name}" for name in ("clip_frames", "size_px", "short_side_px", "eval_clips")),
     *(f"train.{name}" for name in ("batch", "steps", "learning_rate", "learning_rate_random")),
+    "losses.adversarial.start_step",
 }
 
 
@@ -100,6 +106,9 @@ def test_preset_paper_is_the_paper() -> None:
         "losses.kl_weight": 1e-6,
         "losses.lpips_weight": 1.0,
         "losses.lpips_backbone": "vgg",
+        "losses.adversarial.start_step": 2000,
+        "losses.adversarial.weight": 0.5,
+        "losses.adversarial.learning_rate": None,
     }
     assert {name: config[name] for name in paper} == paper
     assert _composed("preset=paper").image_vae.resolved(128) is ImageVaeSource.sd
@@ -136,19 +145,30 @@ NO_MATTER |= {
     "train.precision",
     "train.log_every_steps",
     "train.checkpoint_every_s",
+    "data.lists",
+    "data.manifest",
+    "data.fold",  # of UCF101
+    "train.keep_last",
 }
+ADVERSARY = {f"losses.adversarial.{name}" for name in ("weight", "learning_rate")}
 RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")}
 
 
 @pytest.mark.parametrize(
     ("overrides", "unread"),
     [
-        (["tiling=temporal", "image_vae=local"], {"train.learning_rate_random"}),
-        (["tiling=temporal", "image_vae=bundled"], {"train.learning_rate_random", *RECIPE}),
-        (["init=random"], {"train.learning_rate", "tiling.group_frames", *RECIPE}),
+        (
+            ["tiling=temporal", "image_vae=local", "losses.adversarial.start_step=9"],
+            {"train.learning_rate_random"},
+        ),
+        (
+            ["tiling=temporal", "image_vae=bundled"],
+            {"train.learning_rate_random", *RECIPE, *ADVERSARY},
+        ),
+        (["init=random"], {"train.learning_rate", "tiling.group_frames", *RECIPE, *ADVERSARY}),
         (
             ["model=sd_vae", "tiling=temporal", "image_vae=local"],
-            {"variant", "operators", "train.learning_rate_random"},
+            {"variant", "operators", "train.learning_rate_random", *ADVERSARY},
         ),
     ],
 )

@@ -79,7 +79,9 @@ def _in_second_job(folder: Path) -> bool:
     """Whether one job has ended, and the other has written its state since."""
     runs = folder / "outputs" / "runs"
     ended = {file.parents[1] for file in runs.glob("*/vae/model.safetensors")}
-    return bool(ended) and any(state.parent not in ended for state in runs.glob("*/state.pt"))
+    return bool(ended) and any(
+        state.parents[1] not in ended for state in runs.glob("*/checkpoints/state_*.pt")
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
@@ -141,7 +143,7 @@ def _nothing_is_stored_twice(folder: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
 def test_jobs_end_with_their_sweep(tmp_path: Path) -> None:
     sweep = start(tmp_path, *SWEEP, "train.steps=100000")
-    _wait(lambda: any(tmp_path.glob("outputs/runs/*/state.pt")))
+    _wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
     jobs = _kill(sweep)
     assert len(jobs) == 1
     time.sleep(2)
@@ -150,7 +152,7 @@ def test_jobs_end_with_their_sweep(tmp_path: Path) -> None:
 
 def test_an_interrupted_sweep_closes_its_runs(tmp_path: Path) -> None:
     sweep = start(tmp_path, *SWEEP, "train.steps=100000")
-    _wait(lambda: any(tmp_path.glob("outputs/runs/*/state.pt")))
+    _wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
     sweep.send_signal(signal.SIGINT)
     _, told = sweep.communicate(timeout=60)
     assert sweep.returncode == 130

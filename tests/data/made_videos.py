@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -86,6 +87,21 @@ def make_video(path: Path, frames: int, made_as: Format, *, first_number: int = 
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def make_frames(folder: Path, names: list[str], *, first_number: int = 0) -> Path:
+    """Write a folder of frames: PNG or JPEG by suffix, showing ``first_number`` and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names, start=first_number):
+        codec, pix_fmt = ("png", "rgb24") if name.endswith(".png") else ("mjpeg", "yuvj444p")
+        encoder = av.CodecContext.create(codec, "w")
+        assert isinstance(encoder, VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = WIDTH_PX, HEIGHT_PX, pix_fmt
+        encoder.time_base = Fraction(1, 25)
+        frame = av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24")
+        packets = encoder.encode(frame.reformat(format=pix_fmt)) + encoder.encode(None)
+        (folder / name).write_bytes(b"".join(map(bytes, packets)))
+    return folder
 
 
 def damage_frame(path: Path, packet: int) -> Path:

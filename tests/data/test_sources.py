@@ -110,7 +110,7 @@ def test_a_folder_with_one_usable_video_is_split_by_time(tmp_path: Path) -> None
     assert [(r.first_frame, r.end_frame) for r in source.train] == [(0, 14)]
     assert [(r.first_frame, r.end_frame) for r in source.heldout] == [(14, 20)]
     assert [(skip.name, skip.reason) for skip in source.skipped] == [
-        ("short.mkv", "4 frames, a clip spans 5")
+        ("short.mkv", "too short: 4 frames, a clip spans 5")
     ]
 
 

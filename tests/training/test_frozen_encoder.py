@@ -7,8 +7,10 @@ from torch.testing import assert_close
 
 from odvae.model import ODVAE, TEMPORAL_DECODER, Architecture, Initialisation, Operators, inflate
 from odvae.training import video_recipe
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.config import LossConfig, TrainConfig
-from odvae.training.loop import train
+from odvae.training.loop import Objective, train
+from odvae.training.state import MODEL
 from tests.training.tiny import CPU, loop, tiny_training
 
 
@@ -29,13 +31,13 @@ def test_only_the_decoder_learns(tmp_path: Path) -> None:
     config = TrainConfig(steps=2, batch=2, learning_rate_random=1e-3)
     state = video_recipe.initial_state(vae, config, Initialisation.random)
     loss = video_recipe.VideoLoss(vae, LossConfig(), None, 0)
-    objective = type(objective)(batches=objective.batches, loss=loss)
-    checkpoint = tmp_path / "state.pt"
+    objective = Objective(batches=objective.batches, losses={MODEL: loss})
+    kept = Checkpoints(tmp_path / "checkpoints")
 
     def report(step: int, numbers: dict[str, float]) -> None:
         pass
 
-    train(state, objective, loop(2), arithmetic=CPU, checkpoint=checkpoint, report=report)
+    train(state, objective, loop(2), arithmetic=CPU, checkpoints=kept, report=report)
     for weights in (vae.state_dict(), state.ema.model.state_dict()):
         for name, tensor in weights.items():
             if name.startswith(("encoder.", "quant_conv.")):

@@ -13,6 +13,7 @@ from odvae.errors import UserError
 from odvae.hashing import file_sha256
 from odvae.model import IMAGE, ODVAE, Architecture, image_state_dict
 from odvae.training import image_recipe, image_source
+from odvae.training.checkpoints import Checkpoints
 from odvae.training.image_recipe import ImageRecipe, train_image_vae
 from odvae.training.image_source import (
     ImageVae,
@@ -102,7 +103,7 @@ def test_an_interrupted_training_goes_on(ranges: list[VideoRange], tmp_path: Pat
     vaes = [ODVAE.image(width=8, blocks=1, norm_groups="channels/8") for _ in range(3)]
     steps: list[int] = []
 
-    def trained(vae: ODVAE, checkpoint: Path, stop: int | None = None) -> ODVAE:
+    def trained(vae: ODVAE, folder: Path, stop: int | None = None) -> ODVAE:
         def report(step: int, _: dict[str, float]) -> None:
             steps.append(step)
             if step == stop:
@@ -113,15 +114,15 @@ def test_an_interrupted_training_goes_on(ranges: list[VideoRange], tmp_path: Pat
             ranges,
             recipe,
             arithmetic=CPU,
-            checkpoint=checkpoint,
+            checkpoints=Checkpoints(folder),
             report=report,
             checkpoint_every_s=0,
         )
 
-    whole = trained(vaes[0], tmp_path / "whole.pt")
+    whole = trained(vaes[0], tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        trained(vaes[1], tmp_path / "state.pt", stop=6)
-    resumed = trained(vaes[2], tmp_path / "state.pt")
+        trained(vaes[1], tmp_path / "kept", stop=6)
+    resumed = trained(vaes[2], tmp_path / "kept")
     assert steps == [*range(1, 8), *range(1, 7), 6, 7]
     assert_close(resumed.state_dict(), whole.state_dict(), atol=0, rtol=0)
 

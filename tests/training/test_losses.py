@@ -10,8 +10,8 @@ from torch.testing import assert_close
 from odvae.errors import UserError
 from odvae.metrics import Lpips
 from odvae.model import Posterior
-from odvae.training import losses
-from odvae.training.config import LossConfig, TrainConfig
+from odvae.training import losses, video_recipe
+from odvae.training.config import AdversarialConfig, LossConfig, TrainConfig
 from odvae.training.video_recipe import VideoLoss
 from tests.model.formula import small_clip
 from tests.training.tiny import tiny_vae
@@ -40,6 +40,52 @@ def test_divergence_sums_over_the_clip_and_averages_over_clips() -> None:
     assert_close(losses.divergence(Posterior(moments)).item(), one_value * 4 * 2 * 3 * 3 / 2)
 
 
+def test_hinge_by_hand() -> None:
+    """Reals beyond 1 and fakes below -1 are free; each side counts half."""
+    reals, fakes = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-3.0, 0.0, 1.0])
+    assert_close(losses.discriminator_hinge(reals, fakes).item(), 0.5 * (2.5 / 3 + 3.0 / 3))
+    assert_close(losses.generator_adversarial(fakes).item(), 2 / 3)
+
+
+def test_the_adaptive_weight_by_hand() -> None:
+    three_four, one = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 1.0])
+    assert_close(losses.adaptive_weight(three_four, one).item(), 5 / (1 + 1e-4))
+    assert losses.adaptive_weight(three_four, 0 * one).item() == 1e4  # clamped
+    assert losses.adaptive_weight(0 * one, one).item() == 0
+
+
+def test_the_adversarial_term_is_as_strong_as_the_others_at_the_last_kernel() -> None:
+    """With weight 1 the two gradients have one norm there: that is what the weight is for."""
+    vae, video = tiny_vae(), small_clip(frames=5, batch=2)
+    config = LossConfig(kl_weight=0, adversarial=AdversarialConfig(start_step=0, weight=1.0))
+    loss = VideoLoss(vae, config, None, 0, video_recipe.discriminator(config, seed=0))
+    terms = loss(video, 0).terms
+    kernel = vae.decoder.conv_out.get_parameter("weight")
+    norms = [
+        torch.autograd.grad(terms[name], kernel, retain_graph=True)[0].norm()
+        for name in ("reconstruction", "adversarial")
+    ]
+    assert_close(norms[0], norms[1], rtol=2e-3, atol=0)
+
+
+def test_the_discriminator_learns_on_detached_reconstructions() -> None:
+    vae, video = tiny_vae(), small_clip(frames=5, batch=2)
+    config = LossConfig(adversarial=AdversarialConfig(start_step=4))
+    against = video_recipe.discriminator(config, seed=0)
+    loss = VideoLoss(vae, config, None, 0, against)
+    assert [loss.turn(step) for step in range(3, 8)] == [
+        "model",
+        "model",
+        "discriminator",
+        "model",
+        "discriminator",
+    ]
+    loss.discriminate(video, 5).terms["discriminator"].backward()
+    assert against is not None
+    assert all(p.grad is not None for p in against.parameters())
+    assert all(p.grad is None for p in vae.parameters())
+
+
 class _HalfDistance(Lpips):
     """As LPIPS is called, without its weights."""
 
@@ -55,7 +101,7 @@ def test_the_objective_is_the_weighted_sum() -> None:
     vae, video = tiny_vae(), small_clip(frames=5, batch=2)
     config = LossConfig(kl_weight=0.25, lpips_weight=3.0)
     with torch.no_grad():
-        terms = VideoLoss(vae, config, _HalfDistance(), seed=1)(video, 7)
+        terms = VideoLoss(vae, config, _HalfDistance(), seed=1)(video, 7).terms
         posterior = vae.encode(video)
         noise = torch.Generator().manual_seed(1_000_003 + 7)
         reconstruction = vae.decode(posterior.sample(noise))
@@ -69,9 +115,10 @@ def test_noise_depends_on_seed_and_step_only() -> None:
 
     def value(seed: int, step: int) -> float:
         with torch.no_grad():
-            return VideoLoss(vae, LossConfig(), None, seed)(video, step)["reconstruction"].item()
+            losses = VideoLoss(vae, LossConfig(), None, seed)(video, step)
+            return losses.terms["reconstruction"].item()
 
-    assert set(VideoLoss(vae, LossConfig(), None, 0)(video, 0)) == {"reconstruction", "kl"}
+    assert set(VideoLoss(vae, LossConfig(), None, 0)(video, 0).terms) == {"reconstruction", "kl"}
     assert value(0, 3) == value(0, 3)
     assert len({value(0, 3), value(0, 4), value(1, 3)}) == 3
 

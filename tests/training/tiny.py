@@ -7,7 +7,7 @@ import torch
 from odvae.data import DataConfig, FrameStore, TrainingClips, VideoRange, probe
 from odvae.model import ODVAE, Initialisation, inflate
 from odvae.training import video_recipe
-from odvae.training.config import LossConfig, TrainConfig
+from odvae.training.config import AdversarialConfig, LossConfig, TrainConfig
 from odvae.training.loop import LoopConfig, Objective
 from odvae.training.precision import Arithmetic, Precision
 from odvae.training.state import TrainingState
@@ -36,16 +36,18 @@ def video_ranges(folder: Path, count: int = 2) -> list[VideoRange]:
 
 
 def tiny_training(
-    folder: Path, *, seed: int = 0, steps: int = 6
+    folder: Path, *, seed: int = 0, steps: int = 6, adversary_from: int | None = None
 ) -> tuple[TrainingState, Objective]:
     """A new video VAE, its Adam and EMA, and its objective on clips that are read ahead."""
     vae = tiny_vae(seed)
     config = TrainConfig(steps=steps, batch=2)
-    state = video_recipe.initial_state(vae, config, Initialisation.random)
+    weights = LossConfig(adversarial=AdversarialConfig(start_step=adversary_from))
+    against = video_recipe.discriminator(weights, seed=seed)
+    state = video_recipe.initial_state(vae, config, Initialisation.random, against=against)
     clips = TrainingClips(
         video_ranges(folder), DATA, seed=seed, store=FrameStore(DATA.short_side_px)
     )
-    loss = video_recipe.VideoLoss(vae, LossConfig(), None, seed)
+    loss = video_recipe.VideoLoss(vae, weights, None, seed, against)
     return state, video_recipe.objective(clips, config, loss)
 
 
