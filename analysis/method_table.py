@@ -6,10 +6,10 @@ import pandas as pd
 
 from analysis import seeds
 from analysis.looks import REFERENCES, evaluation_metrics, is_frechet, metric_label
-from analysis.methods import OWN_SVD, TRAINED, weights_label
+from analysis.methods import TRAINED, weights_label
 from analysis.selection import Selection
 from odvae.paper import paper_rows
-from odvae.vaes.methods import METHODS
+from odvae.vaes.methods import METHODS, OWN_SVD
 
 COSTS = ("vcpr", "parameters_millions")
 

@@ -2,15 +2,9 @@
 
 from collections.abc import Mapping
 
-from odvae.vaes.methods import METHODS, Method
+from odvae.vaes.methods import OWN, Method, rival_label
 
 TRAINED = "trained here"
-OWN_SVD = "SVD-VAE's kind"  # its name alone would promise Stability's network
-
-_OWN = "own"  # the tag ``weights`` of what no file of the user's holds
-
-_TITLES = {method.value: row.title for method, row in METHODS.items()}
-_KINDS = {Method.sd_vae.value: "image VAE per frame", Method.svd_vae.value: "temporal decoder"}
 
 
 def method_label(tags: Mapping[str, str]) -> str:
@@ -31,7 +25,7 @@ def weights_label(tags: Mapping[str, str]) -> str:
     """
     if tags["task"] == "train":
         return TRAINED
-    if tags["weights"] != _OWN:
+    if tags["weights"] != OWN:
         return tags["weights"] or "saved model"
     if tags["model"] == Method.sd_vae.value:  # the one that trainings start from, itself
         return f"image VAE {tags['image_vae']}"
@@ -39,12 +33,7 @@ def weights_label(tags: Mapping[str, str]) -> str:
 
 
 def _name(tags: Mapping[str, str]) -> str:
-    model = tags["model"]
-    title = _TITLES.get(model, model)
-    if model == Method.odvae.value:
-        strict = ", strict" if tags["operators"] == "strict" else ""
-        return f"{title} variant {tags['variant']}{strict}"
-    is_own = tags["task"] == "train" or tags["weights"] == _OWN
-    if model == Method.svd_vae.value and is_own:
-        return f"{OWN_SVD} (own temporal decoder)"
-    return f"{title} ({_KINDS[model]})" if model in _KINDS else title
+    if tags["model"] != Method.odvae.value:
+        return rival_label(tags)
+    strict = ", strict" if tags["operators"] == "strict" else ""
+    return f"{Method.odvae.row.title} variant {tags['variant']}{strict}"

@@ -27,7 +27,7 @@ _NOT_IDENTITY = {
     "output_dir",
     "rerun",
     "checkpoint",
-    "model.path",
+    *(f"weights.{method.value}" for method in Method),
     "data.path",
     "data.lists",
     "data.manifest",
@@ -54,11 +54,27 @@ class ModelConfig:
     """Which method, and the sizes of what is trained; variant and operators stand beside it."""
 
     name: Method = Method.odvae
-    path: str | None = None  # task=evaluate: its weights, anything that odvae.load takes
     width: int = 16  # channels of level 0; 128 in the paper
     blocks: int = 1  # residual blocks per encoder level; 2 in the paper
     latent_channels: int = 4
     norm_groups: int | str = 32  # a number, or channels/N
+
+
+@dataclass(kw_only=True)
+class WeightsConfig:
+    """task=evaluate: weights of a method by its name, anything that odvae.load takes."""
+
+    sd_vae: str | None = None  # null: the image VAE that runs start from
+    svd_vae: str | None = None  # null: odvae trains a temporal decoder
+    vqgan: str | None = None  # null, here and below: the hub is asked
+    cogvideox: str | None = None
+    wan: str | None = None
+    hunyuan_video: str | None = None
+    mochi: str | None = None
+    ltx: str | None = None
+    cosmos: str | None = None
+    allegro: str | None = None
+    magvit: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -77,10 +93,11 @@ class RunConfig:
     variant: int = 4  # a row of the table of variants
     operators: Operators = Operators.paper
     seed: int = 0
-    checkpoint: str | None = None  # task=evaluate model=odvae: anything that odvae.load takes
+    checkpoint: str | None = None  # task=evaluate: an OD-VAE, anything that odvae.load takes
     rerun: bool = False  # run again although it is finished
     output_dir: str = "outputs"
     model: ModelConfig = field(default_factory=ModelConfig)
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
     init: InitConfig = field(default_factory=InitConfig)
     image_vae: ImageVaeConfig = field(default_factory=ImageVaeConfig)
     tiling: TilingConfig = field(default_factory=TilingConfig)
@@ -99,21 +116,24 @@ class RunConfig:
         self.architecture()
 
     def _check_task(self) -> None:
-        name, row = self.model.name.value, self.model.name.row
+        name = self.model.name
         if self.task is Task.evaluate:
-            if self.model.name is Method.odvae and self.weights is None:
+            if name is Method.odvae and self.checkpoint is None:
                 raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
-            if row.to_be_had and row.variant is None and self.weights is None:
-                raise UserError(f"model={name} needs model.path=PATH, weights for odvae.load")
             return
-        if not self.model.name.is_trainable:
+        if not name.is_trainable:
             ours = ", ".join(method.value for method in Method if method.is_trainable)
             raise UserError(
-                f"model={name} is not trained here (trained are {ours}); task=evaluate evaluates it"
+                f"model={name.value} is not trained here (trained are {ours}); "
+                "task=evaluate evaluates it"
             )
-        for field_name, value in (("checkpoint", self.checkpoint), ("model.path", self.model.path)):
-            if value is not None:
-                raise UserError(f"{field_name}={value} is read with task=evaluate only")
+        given = {"checkpoint": self.checkpoint}
+        given |= {
+            f"weights.{field_name}": path for field_name, path in asdict(self.weights).items()
+        }
+        for field_name, path in given.items():
+            if path is not None:
+                raise UserError(f"{field_name}={path} is read with task=evaluate only")
         lengths = self.architecture().clip_lengths
         if not lengths.takes(self.data.clip_frames):
             raise UserError(
@@ -121,11 +141,18 @@ class RunConfig:
             )
 
     @property
-    def weights(self) -> str | None:
+    def weights_field(self) -> str:
+        """The field that says where the weights of the method are."""
+        is_ours = self.model.name is Method.odvae
+        return "checkpoint" if is_ours else f"weights.{self.model.name.value}"
+
+    @property
+    def weights_source(self) -> str | None:
         """Where the weights are that are evaluated; None: the run has to make them."""
-        if self.model.path is None and self.model.name is Method.odvae:
+        if self.model.name is Method.odvae:
             return self.checkpoint
-        return self.model.path
+        given: str | None = getattr(self.weights, self.model.name.value, None)
+        return given or self.model.name.row.hub_id
 
     @property
     def output(self) -> Path:

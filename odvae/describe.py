@@ -75,6 +75,8 @@ def _parse(argv: Sequence[str] | None) -> _Asked:
     words: list[str] = given.words
     paths = [word for word in words if "=" not in word]
     paths += [word.removeprefix("checkpoint=") for word in words if word.startswith("checkpoint=")]
+    if "" in paths:
+        raise UserError("checkpoint= needs a path, got nothing")
     if len(paths) > 1:
         raise UserError(f"one model at a time, got {' and '.join(paths)}")
     fields = [word for word in words if "=" in word and not word.startswith("checkpoint=")]
@@ -88,7 +90,7 @@ def _parse(argv: Sequence[str] | None) -> _Asked:
 
 def _describe(asked: _Asked) -> ModelDescription | Summary:
     config = _composed(asked.words)
-    source = asked.path or config.weights
+    source = asked.path or config.weights_source
     clip = asked.clip or Clip(config.data.clip_frames, config.data.size_px, config.data.size_px)
     if source is None:
         if not config.model.name.is_trainable:
@@ -109,6 +111,7 @@ def _check_words(words: list[str], path: str) -> None:
 
 
 def _composed(words: list[str]) -> RunConfig:
+    words = [word for word in words if not word.startswith("task=")]  # a model is one in every task
     for override in OverridesParser.create().parse_overrides(words):
         if override.is_sweep_override():
             raise UserError(f"{override.input_line}: one model at a time")

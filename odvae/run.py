@@ -27,6 +27,7 @@ from odvae.config_errors import explain
 from odvae.errors import UserError
 from odvae.experiment import pipeline
 from odvae.experiment.launch import PARENT_RUN_VARIABLE
+from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.progress import (
     STATUS_FILE_VARIABLE,
     StatusFile,
@@ -37,6 +38,7 @@ from odvae.experiment.sweep import JobsFailed, run_sweep, where
 from odvae.experiment.table import summarise
 from odvae.tracking import Store
 
+_MULTIRUN = ("-m", "--multirun")
 _DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 
 
@@ -99,6 +101,7 @@ def _compose() -> list[_Composed]:
             )
         )
 
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in _MULTIRUN)  # or argparse errs
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and we say it in one line
     with tempfile.TemporaryDirectory(prefix="odvae-") as scratch:
         os.environ["ODVAE_SCRATCH"] = scratch
@@ -142,7 +145,9 @@ def _run_at_terminal(config: RunConfig, name: str, console: Console) -> None:
         outcome = pipeline.run(config, name=name, parent_id=None, progress=bar)
     if outcome.already_finished:
         console.print("Already finished; rerun=true runs it again.", highlight=False)
-    summarise([Store.open(config.output).get(outcome.run_id)]).print(console)
+    finished = [Store.open(config.output).get(outcome.run_id)]
+    summarise(finished).print(console)
+    print_papers_table(finished, console)
     console.print(f"This run: {os.path.relpath(outcome.folder)}", highlight=False)
     where(config.output, console)
 

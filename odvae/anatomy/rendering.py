@@ -57,8 +57,9 @@ def _headline(model: ModelDescription) -> list[str]:
     quant = next(part.parameters for part in encoder.parts if part.name == "quant_conv")
     post_quant = next(part.parameters for part in decoder.parts if part.name == "post_quant_conv")
     size = model.latents
+    title = arch.title[0].upper() + arch.title[1:]
     return [
-        f"OD-VAE, {arch.title}: width {arch.width}, residual blocks {arch.blocks} + "
+        f"{title}: width {arch.width}, residual blocks {arch.blocks} + "
         f"{arch.blocks + 1}, norm groups {arch.norm_groups}, {arch.operators.value} operators",
         f"{summary.parameters:,} parameters: encoder {encoder.parameters - quant:,}, "
         f"decoder {decoder.parameters - post_quant:,}, quant convs {quant + post_quant:,}",

@@ -145,9 +145,10 @@ class Job:
         cost = bench.speed(vae) | {
             "parameters_millions": sum(p.numel() for p in vae.parameters()) / 1e6,
             "vcpr": vae.compression.volume,
-            "peak_memory_mb": artifacts.peak_memory_mb(self.context.arithmetic),
             "wall_s": self.context.elapsed_s,
         }
+        if self.subject is None or not self.subject.made_now:  # else a training's peak is in it
+            cost["peak_memory_mb"] = artifacts.peak_memory_mb(self.context.arithmetic)
         log.metrics({f"cost/{key}": value for key, value in cost.items()}, step=0)
 
     def _log_artifacts(

@@ -113,7 +113,8 @@ class Learner:
             seed = self.context.config.seed
             inflate(vae, None, how, torch.Generator().manual_seed(seed))
             return
-        self.context.log.tags({"image_vae.sha256": image.digest})
+        tags = {"image_vae.sha256": image.digest, "image_vae.revision": image.revision or ""}
+        self.context.log.tags(tags)
         inflate(vae, image_state_dict(image.vae), how)
         progress = self.context.progress
         progress.stage("image VAE's own quality", len(self.context.heldout))

@@ -1,13 +1,26 @@
 """The paper's Table 1, printed under the summary of runs of several methods."""
 
+from collections.abc import Sequence
+
+from rich.console import Console
+
 from odvae.experiment.table import Summary
 from odvae.paper import paper_rows
+from odvae.tracking import LoggedRun
+from odvae.vaes.methods import Method, method_of
 
 TITLE = (
     "The paper's Table 1 (arXiv 2409.01199), its own data and protocol: "
     "not to be compared with the numbers above, only its order."
 )
 _METRICS = {"psnr": "PSNR dB", "ssim": "SSIM", "lpips": "LPIPS"}
+
+
+def print_papers_table(runs: Sequence[LoggedRun], console: Console) -> None:
+    """Print it where other methods than OD-VAE are among the runs."""
+    if any(method_of(run.tags) is not Method.odvae for run in runs):
+        console.print(TITLE, highlight=False, markup=False, soft_wrap=True)
+        papers_summary().print(console)
 
 
 def papers_summary() -> Summary:

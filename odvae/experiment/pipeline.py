@@ -10,13 +10,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from odvae.config import RunConfig, Task
+from odvae.errors import UserError
 from odvae.experiment.context import Context, cache_folder
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.progress import Progress
 from odvae.experiment.subject import (
-    OWN,
     Subject,
+    Trained,
     check_weights,
     find_subject,
     like_checkpoint,
@@ -28,7 +29,7 @@ from odvae.tracking import RunLog, Status, Store
 from odvae.training import video_recipe
 from odvae.training.image_source import check_fits, fingerprint
 from odvae.training.precision import Arithmetic, resolve
-from odvae.vaes.methods import Method
+from odvae.vaes.methods import OWN, Method
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Outcome:
 def check(configs: Sequence[RunConfig]) -> None:
     """Find out, without computing, whether jobs can run. Raises UserError if one cannot."""
     checked = []
-    for config in configs:
+    for given in configs:
+        config = like_checkpoint(given)
         _check_start(config)
         check_weights(config)
         resolve(config.train.device, config.train.precision)
@@ -107,10 +109,10 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
 
 def _train_first(
     config: RunConfig, *, name: str, parent_id: str | None, progress: Progress
-) -> Path:
-    """The folder of the VAE that a training run makes, or has made."""
+) -> Trained:
+    """The VAE that a training run makes, or has made."""
     outcome = run(config, name=f"{name} (training)", parent_id=parent_id, progress=progress)
-    return outcome.folder / "vae"
+    return Trained(outcome.folder / "vae", now=not outcome.already_finished)
 
 
 def _execute(context: Context, subject: Subject | None, *, name: str, lpips_loss: bool) -> None:
@@ -142,10 +144,19 @@ def _log_papers_numbers(method: Method, log: RunLog) -> None:
 
 
 def _check_start(config: RunConfig) -> None:
-    """Check that what a run starts from fits, where it starts from an image VAE."""
-    makes_own = config.model.name.is_trainable and config.weights is None
-    if makes_own and config.init.how is not Initialisation.random:
+    """Check that what a run starts from fits and is to be had."""
+    makes_own = config.model.name.is_trainable and config.weights_source is None
+    if not makes_own or config.init.how is Initialisation.random:
+        return
+    try:
         check_fits(config.image_vae, config.architecture())
+        fingerprint(config.image_vae, config.model.width)
+    except UserError as error:
+        if config.task is Task.evaluate:
+            raise UserError(
+                f"model={config.model.name.value}: {error}; or name {config.weights_field}=PATH"
+            ) from error
+        raise
 
 
 def _key(
@@ -169,24 +180,34 @@ def _key(
 
 
 def _tags(config: RunConfig, heldout: HeldOut, subject: Subject | None) -> dict[str, str]:
-    architecture = config.architecture()
-    if subject is not None and isinstance(subject.vae, ODVAE):
-        architecture = subject.vae.architecture
-    is_ours = config.model.name is Method.odvae
     return {
         "odvae.kind": "run",
         "model": config.model.name.value,
-        "variant": str(architecture.variant) if is_ours else "",
-        "init": config.init.how.value if subject is None else "checkpoint",
-        "operators": architecture.operators.value if is_ours else config.operators.value,
+        **_model_tags(config, subject),
         "tiling": config.tiling.mode.value,
         "preset": config.preset,
         "task": config.task.value,
         "data": config.data.source.value,
-        "image_vae": config.image_vae.resolved(config.model.width).value,
-        "seed": str(config.seed),
         "protocol": heldout.manifest.digest[:8],
         "setting": config.setting(),
         "git_commit": git_commit() or "none",
+    }
+
+
+def _model_tags(config: RunConfig, subject: Subject | None) -> dict[str, str]:
+    """What the model is; empty where a method has no such thing."""
+    is_own = subject is None or isinstance(subject.vae, ODVAE)
+    architecture = config.architecture()
+    if subject is not None and isinstance(subject.vae, ODVAE):
+        architecture = subject.vae.architecture
+    measured = config.model.name.row.to_be_had
+    image = config.image_vae.resolved(config.model.width).value
+    start = "checkpoint" if config.task is Task.evaluate else config.init.how.value
+    return {
+        "variant": str(architecture.variant) if config.model.name is Method.odvae else "",
+        "operators": architecture.operators.value if measured and is_own else "",
+        "init": start if measured else "",
+        "seed": str(config.seed) if measured else "",
+        "image_vae": image if measured and is_own else "",
         **({"weights": OWN} if subject is None else subject.tags),
     }

@@ -6,18 +6,16 @@ from pathlib import Path
 
 from torch import nn
 
-from odvae.config import RunConfig, Task
+from odvae.config import RunConfig, Task, WeightsConfig
 from odvae.errors import UserError
 from odvae.experiment.context import image_vae
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.progress import Progress
 from odvae.model import ODVAE, VideoVAE
-from odvae.training.image_source import HUB_ID, ImageVaeSource, weights_sha256
+from odvae.training.image_source import HUB_ID, ImageVaeSource
 from odvae.training.precision import Arithmetic
 from odvae.vaes import Loaded, open_vae
-from odvae.vaes.methods import Method
-
-OWN = "own"  # weights that odvae trained
+from odvae.vaes.methods import OWN, Method
 
 
 @dataclass(frozen=True)
@@ -25,8 +23,9 @@ class Subject:
     """A VAE with weights, and where they are from."""
 
     vae: VideoVAE
-    digest: str  # sha256 of its weights
+    digest: str  # what tells its function from others'
     tags: dict[str, str] = field(default_factory=dict)
+    made_now: bool = False  # trained by this process, which the memory it took includes
 
     @property
     def module(self) -> nn.Module:
@@ -35,15 +34,23 @@ class Subject:
         return self.vae
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The folder of a VAE that a run has trained."""
+
+    folder: Path
+    now: bool  # just now, by this process
+
+
 def check_weights(config: RunConfig) -> None:
     """Read the weights that an evaluation names. Raises UserError, naming the field."""
-    if config.weights is not None:
-        _load(config, config.weights)
+    if config.weights_source is not None:
+        _load(config, config.weights_source)
 
 
 def like_checkpoint(config: RunConfig) -> RunConfig:
     """A rival that the run makes itself has the sizes of the checkpoint it stands beside."""
-    if config.weights is not None or config.checkpoint is None:
+    if config.weights_source is not None or config.checkpoint is None:
         return config
     ours = _opened("checkpoint", config.checkpoint).vae
     if not isinstance(ours, ODVAE):
@@ -61,15 +68,15 @@ def find_subject(
     *,
     arithmetic: Arithmetic,
     progress: Progress,
-    train: Callable[[RunConfig], Path],  # run a training or find it; returns its VAE's folder
+    train: Callable[[RunConfig], Trained],  # run a training, or find it
 ) -> Subject:
     """The VAE that ``task=evaluate`` asks for.
 
     Raises:
         UserError: there are no such weights, or they are of another method.
     """
-    if config.weights is not None:
-        return _load(config, config.weights)
+    if config.weights_source is not None:
+        return _load(config, config.weights_source)
     match config.model.name:
         case Method.sd_vae:
             image = image_vae(config, heldout, arithmetic=arithmetic, progress=progress)
@@ -77,13 +84,16 @@ def find_subject(
         case _:
             name = config.model.name.value
             progress.note(
-                f"model={name}: no model.path, so odvae trains one with this command's budget "
-                f"({config.train.steps} steps), or takes the one it has trained"
+                f"model={name}: no {config.weights_field}, so odvae trains one with this command's "
+                f"budget ({config.train.steps} steps), or takes the one it has trained"
             )
-            folder = train(replace(config, task=Task.train, checkpoint=None, rerun=False))
-            vae = open_vae(folder).vae
-            assert isinstance(vae, ODVAE)
-            return Subject(vae, weights_sha256(vae), {"weights": OWN, "weights.path": str(folder)})
+            training = replace(
+                config, task=Task.train, checkpoint=None, weights=WeightsConfig(), rerun=False
+            )
+            trained = train(training)
+            loaded = open_vae(trained.folder)
+            tags = {"weights": OWN, "weights.path": str(trained.folder)}
+            return Subject(loaded.vae, loaded.digest, tags, made_now=trained.now)
 
 
 def _image_weights(config: RunConfig) -> str:
@@ -92,17 +102,16 @@ def _image_weights(config: RunConfig) -> str:
 
 
 def _load(config: RunConfig, source: str) -> Subject:
-    field_name = "checkpoint" if config.model.path is None else "model.path"
-    loaded = _opened(field_name, source)
+    loaded = _opened(config.weights_field, source)
     problem = _mismatch(config.model.name, loaded.vae)
     if problem is not None:
-        raise UserError(f"{field_name}={source} {problem}")
+        raise UserError(f"{config.weights_field}={source} {problem}")
     tags = {
         "weights": loaded.source,
         "weights.revision": loaded.revision or "",
         "weights.sha256": loaded.sha256,
     }
-    return Subject(loaded.vae, loaded.sha256, tags)
+    return Subject(loaded.vae, loaded.digest, tags)
 
 
 def _opened(field_name: str, source: str) -> Loaded:

@@ -11,13 +11,12 @@ from rich.console import Console
 from odvae.config import RunConfig
 from odvae.errors import UserError
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
-from odvae.experiment.paper_table import TITLE, papers_summary
+from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
-from odvae.experiment.table import method, summarise
+from odvae.experiment.table import summarise
 from odvae.revision import git_commit
 from odvae.tracking import LoggedRun, RunLog, Status, Store
-from odvae.vaes.methods import Method
 
 
 class JobsFailed(Exception):
@@ -82,18 +81,26 @@ def _without_repeats(
     configs: Sequence[RunConfig], overrides: Sequence[Sequence[str]]
 ) -> tuple[list[RunConfig], list[Sequence[str]]]:
     """Leave out what is the same run as one before: variant=1,4 is one run of an image VAE."""
-    first: dict[tuple[str, ...], int] = {}
+    first: dict[str, int] = {}
     for index, config in enumerate(configs):
-        paths = (config.checkpoint, config.model.path, config.data.path, config.image_vae.path)
-        first.setdefault((config.digest(), *map(str, paths)), index)
+        first.setdefault(_identity(config), index)
     kept = list(first.values())
     return [configs[index] for index in kept], [overrides[index] for index in kept]
 
 
+def _identity(config: RunConfig) -> str:
+    """What tells a run from others before anything is read: its fields, and where its files are."""
+    paths = (config.weights_source, config.data.path, config.image_vae.path)
+    located = (
+        path and (str(Path(path).resolve()) if Path(path).exists() else path) for path in paths
+    )
+    return " ".join([config.digest(), *map(str, located)])
+
+
 def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
     """The run of this sweep: the one of an earlier try of the same sweep, or a new one."""
-    digests = " ".join(sorted(config.digest() for config in configs))
-    key = hashlib.sha256(digests.encode()).hexdigest()
+    identities = "\n".join(sorted(_identity(config) for config in configs))
+    key = hashlib.sha256(identities.encode()).hexdigest()
     found = store.find({"odvae.key": key, "odvae.kind": "sweep"})
     if found:
         return store.resume(found[0].run_id)
@@ -114,14 +121,13 @@ def _report(
 ) -> None:
     for note in dict.fromkeys(note for job in jobs for note in job.status.notes):
         console.print(note, style="yellow", highlight=False, markup=False)
-    runs = [store.get(job.status.run_id) for job in jobs if job.status.run_id is not None]
+    ids = dict.fromkeys(job.status.run_id for job in jobs if job.status.run_id is not None)
+    runs = [store.get(run_id) for run_id in ids]
     if runs:
         summary = summarise(runs)
         summary.print(console)
         log.text(summary.csv(), "summary.csv")
-        if any(method(run) is not Method.odvae for run in runs):
-            console.print(TITLE, highlight=False, markup=False, soft_wrap=True)
-            papers_summary().print(console)
+        print_papers_table(runs, console)
     finished = [run for run in runs if run.status == Status.FINISHED.value]
     if finished:
         _log_plot(finished, log)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from odvae.metrics import REFERENCES
 from odvae.tracking import LoggedRun
-from odvae.vaes.methods import Method
+from odvae.vaes.methods import Method, method_of, rival_label
 
 _FIXED_SCORES = ("psnr_db", "ssim")
 _COSTS = {
@@ -25,11 +25,13 @@ _COSTS = {
 _SETTING_TAGS = ("task", "preset", "operators", "tiling", "data", "image_vae")
 _COLUMNS_OF_THEIR_OWN = {
     *("variant", "init.how", "seed", "parameters", "rerun", "output_dir"),
-    *("model.name", "model.path", "checkpoint"),
+    *("model.name", "checkpoint", *(f"weights.{method.value}" for method in Method)),
     *("task", "operators", "tiling.mode", "data.source", "image_vae.source"),  # tags tell of these
 }
 _WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
 _TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
+_PAPERS = {"psnr_db": "psnr", "ssim": "ssim"}  # ours, and the paper's of the same definition
+PAPERS_DATA = "WebVid-10M val"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def summarise(runs: Sequence[LoggedRun]) -> Summary:
     scores = _score_names(runs)
     own = own_settings(runs)
     others = ["other settings"] if any(own.values()) else []
-    ratio = ["VCPR"] if len({method(run) for run in runs}) > 1 else []
+    ratio = ["VCPR"] if len({method_of(run.tags) for run in runs}) > 1 else []
     head = ["run", "init", "seed", *others, "parameters M", *ratio, "PSNR dB at step 0"]
     titles = [_TITLES.get(name, name) for name in scores]
     rows = []
@@ -76,38 +78,42 @@ def summarise(runs: Sequence[LoggedRun]) -> Summary:
 
 def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
     """By run: what sets it apart from others of these, less what has a column of its own."""
-    differing = [tag for tag in _SETTING_TAGS if len({run.tags.get(tag) for run in runs}) > 1]
-    words = {run.run_id: [f"{tag}={run.tags.get(tag)}" for tag in differing] for run in runs}
+    measured = [run for run in runs if method_of(run.tags).row.to_be_had]
+    differing = [tag for tag in _SETTING_TAGS if len(_values(measured, tag)) > 1]
+    words = {run.run_id: [f"{tag}={run.tags.get(tag)}" for tag in differing] for run in measured}
     if "preset" not in differing:  # a preset's name stands for all that it sets
-        names = {name for run in runs for name in run.params} - _COLUMNS_OF_THEIR_OWN
+        names = {name for run in measured for name in run.params} - _COLUMNS_OF_THEIR_OWN
         for name in sorted(names):
-            if len({run.params.get(name) for run in runs}) > 1:
-                for run in runs:
+            if len({run.params.get(name) for run in measured}) > 1:
+                for run in measured:
                     words[run.run_id].append(f"{name}={run.params.get(name)}")
-    return {run_id: " ".join(listed) for run_id, listed in words.items()}
+    for run in measured:
+        same = [other for other in measured if method_of(other.tags) is method_of(run.tags)]
+        if len(_values(same, "weights")) > 1:
+            words[run.run_id].append(f"weights={run.tags.get('weights')}")
+    return {run.run_id: " ".join(words.get(run.run_id, [])) for run in runs}
 
 
-def method(run: LoggedRun) -> Method:
-    """Which method a run is of; runs from before there was a choice are OD-VAE's."""
-    return Method(run.tags.get("model", Method.odvae.value))
+def _values(runs: Sequence[LoggedRun], tag: str) -> set[str]:
+    """What a tag is, in the runs to which it applies."""
+    return {run.tags[tag] for run in runs if run.tags.get(tag)}
 
 
 def label(run: LoggedRun) -> str:
     """What a run is called in tables and plots."""
     status = "" if run.status == "FINISHED" else f" ({run.status.lower()})"
-    if method(run) is Method.odvae:
-        return f"variant {run.tags.get('variant', '?')}{status}"
-    return f"{method(run).row.title}{_origin(run)}{status}"
-
-
-def _origin(run: LoggedRun) -> str:
-    """Where the weights of a rival are from: its name alone would promise the published ones."""
-    if not method(run).row.to_be_had:
-        return ", not measured"
-    return ", ours" if run.tags.get("weights") == "own" else ""
+    match method_of(run.tags):
+        case Method.odvae:
+            return f"variant {run.tags.get('variant', '?')}{status}"
+        case rival if rival.row.to_be_had:
+            return f"{rival_label(run.tags)}{status}"
+        case rival:
+            return f"{rival.row.title}: the paper's, {PAPERS_DATA}{status}"
 
 
 def _numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> list[str]:
+    if not method_of(run.tags).row.to_be_had:
+        return _papers_numbers(run, scores, with_ratio=with_ratio)
     ratio = [_number(run.metrics.get("cost/vcpr"), digits=0)] if with_ratio else []
     return [
         _number(run.metrics.get("cost/parameters_millions"), digits=2),
@@ -115,6 +121,20 @@ def _numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> list[str
         _number(run.metrics.get("zero_step/psnr_db"), digits=2),
         *(_score(run.metrics.get(f"eval/{name}"), name) for name in scores),
         *(_number(run.metrics.get(f"cost/{name}"), digits=_cost_digits(name)) for name in _COSTS),
+    ]
+
+
+def _papers_numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> list[str]:
+    """What the paper says of a method that cannot be measured; its LPIPS has no column here."""
+    dataset = PAPERS_DATA.replace(" ", "_")
+    known = {name: run.metrics.get(f"paper/{dataset}/{short}") for name, short in _PAPERS.items()}
+    ratio = [_number(run.metrics.get("paper/model/vcpr"), digits=0)] if with_ratio else []
+    return [
+        _number(run.metrics.get("paper/model/params"), digits=2),
+        *ratio,
+        "",
+        *(_score(known.get(name), name) for name in scores),
+        *("" for _ in _COSTS),
     ]
 
 

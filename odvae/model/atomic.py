@@ -12,7 +12,12 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a place beside ``path`` to write a file or a folder to, which then takes its place.
 
-    If the block fails, what was at ``path`` stays there and the scraps are removed.
+    If the block fails or is interrupted, what was at ``path`` stays there and the scraps are
+    removed. A process that is killed outright leaves its scraps, a hidden folder beside ``path``.
+    Then a file at ``path`` is the old one or the new one. A folder is likewise, except between
+    the two renames that replacing one takes: a kill there leaves nothing at ``path``, and both
+    the old folder (as ``old``) and the new one whole among the scraps. Nothing is promised about
+    a loss of power.
     """
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,11 +30,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _move(new: Path, path: Path, *, aside: Path) -> None:
-    if path.is_dir():  # unlike a file, it cannot be replaced in one step
-        os.replace(path, aside)
     try:
+        if path.is_dir():  # unlike a file, it cannot be replaced in one step
+            os.replace(path, aside)
         os.replace(new, path)
-    except OSError:
-        if aside.is_dir():
+    finally:
+        if os.path.lexists(aside) and not os.path.lexists(path):
             os.replace(aside, path)
-        raise

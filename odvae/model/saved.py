@@ -1,22 +1,27 @@
 """A model on disk: a folder with config.json and model.safetensors, written all or nothing."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.model.architecture import Architecture
 from odvae.model.atomic import replacing
-from odvae.model.variants import Operators
+from odvae.model.variants import Operators, member
+from odvae.model.weights_file import read_safetensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+# Far beyond any model, so that a wrong number is told before memory is asked for.
+_LARGEST = {"width": 2**16, "blocks": 64, "latent_channels": 2**12}
+_DEEPEST = 16  # of lists in lists in a configuration
+_SHOWN = 40  # characters of a wrong value
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,14 @@ def write_folder(path: Path, architecture: Architecture, tensors: Mapping[str, T
     _check_replaceable(path)
     with replacing(path) as part:
         part.mkdir()
-        config = {k: v.value if isinstance(v, Enum) else v for k, v in asdict(architecture).items()}
-        (part / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+        config = json.dumps(architecture_config(architecture), indent=2)
+        (part / CONFIG_FILE).write_text(config + "\n")
         write_safetensors(part / WEIGHTS_FILE, tensors)
+
+
+def architecture_config(architecture: Architecture) -> dict[str, object]:
+    """The fields of an architecture as config.json has them."""
+    return {k: v.value if isinstance(v, Enum) else v for k, v in asdict(architecture).items()}
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -67,14 +77,69 @@ def read_folder(path: Path) -> StoredVAE:
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (path / name).is_file():
             raise UserError(f"{path}: no {name}; expected a folder saved by odvae")
+    architecture = _architecture(path / CONFIG_FILE)
+    return StoredVAE(architecture, read_safetensors(path / WEIGHTS_FILE))
+
+
+def read_config(file: Path) -> dict[str, object]:
+    """The fields of a config.json, ours or another's. Raises UserError for a file without any."""
     try:
-        fields = json.loads((path / CONFIG_FILE).read_text())
-        fields["operators"] = Operators(fields["operators"])
-        architecture = Architecture(**fields)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise UserError(f"{path / CONFIG_FILE}: not a configuration of odvae ({error})") from error
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise UserError(f"{file}: not a configuration, but lists in lists") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: not a configuration, but a {type(config).__name__}")
+    level: list[object] = [config]
+    for _ in range(_DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise UserError(f"{file}: not a configuration, but lists in lists")
+    return config
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _architecture(file: Path) -> Architecture:
+    """What our own config.json says."""
+    config = read_config(file)
     try:
-        tensors: dict[str, Tensor] = load_file(path / WEIGHTS_FILE)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path / WEIGHTS_FILE}: damaged or not safetensors ({error})") from error
-    return StoredVAE(architecture, tensors)
+        unknown = sorted(config.keys() - {field.name for field in fields(Architecture)})
+        if unknown:
+            raise UserError(f"no field of odvae: {_short(unknown[0])}")
+        if "operators" not in config:
+            raise UserError("operators is missing")
+        return _checked(config)
+    except UserError as error:
+        raise UserError(f"{file}: not a configuration of odvae: {error}") from error
+
+
+def _checked(config: Mapping[str, object]) -> Architecture:
+    values: dict[str, Any] = dict(config)
+    for name, largest in _LARGEST.items():
+        value = values.get(name, 1)
+        if not _is_whole(value) or not 1 <= value <= largest:
+            raise UserError(
+                f"{name} must be a whole number from 1 to {largest}, got {_short(value)}"
+            )
+    variant, groups = values.get("variant", 1), values.get("norm_groups", 1)
+    if not _is_whole(variant):
+        raise UserError(f"variant must be a whole number, got {_short(variant)}")
+    if not (_is_whole(groups) or isinstance(groups, str)) or len(str(groups)) > _SHOWN:
+        raise UserError(f"norm_groups must be a number or 'channels/N', got {_short(groups)}")
+    operators = member(Operators, values.pop("operators"), field="operators")
+    return Architecture(**values, operators=operators)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _short(value: object) -> str:
+    """A wrong value in one line."""
+    return f"{value!r:.{_SHOWN}}"

@@ -64,6 +64,7 @@ class ImageVae:
 
     vae: ODVAE
     digest: str  # sha256 of its weights
+    revision: str | None  # the hub's commit; None: it is not from there
 
 
 def check_fits(config: ImageVaeConfig, architecture: Architecture) -> None:
@@ -77,7 +78,7 @@ def check_fits(config: ImageVaeConfig, architecture: Architecture) -> None:
         case ImageVaeSource.local:  # made to fit
             image = architecture
         case ImageVaeSource.sd:
-            image = SD if config.path is None else _read_sd(config).architecture
+            image = SD if config.path is None else _read_sd(config, _find_sd(config)).architecture
         case _:
             image = load(BUNDLED).architecture
     for name in ("width", "blocks", "latent_channels"):
@@ -103,8 +104,8 @@ def get_image_vae(
         UserError: it does not fit, or its weights are not to be had.
     """
     check_fits(config, architecture)
-    source = config.resolved(architecture.width)
-    match source:
+    revision: str | None = None
+    match config.resolved(architecture.width):
         case ImageVaeSource.local:
             vae = _local(
                 config.recipe,
@@ -115,19 +116,24 @@ def get_image_vae(
                 report=report,
             )
         case ImageVaeSource.sd:
-            vae = build(_read_sd(config))
+            found = _find_sd(config)
+            vae, revision = build(_read_sd(config, found)), found.revision
         case _:
             vae = load(BUNDLED)
-    return ImageVae(vae, digest=weights_sha256(vae))
+    return ImageVae(vae, digest=weights_sha256(vae), revision=revision)
 
 
 def fingerprint(config: ImageVaeConfig, width: int) -> str:
-    """What tells the image VAE from others, without building it; ``local`` follows from data."""
+    """What tells the image VAE from others, without building it; ``local`` follows from data.
+
+    Raises:
+        UserError: the weights are not to be had.
+    """
     match config.resolved(width):
         case ImageVaeSource.local:
             return "local"
         case ImageVaeSource.sd:
-            return HUB_ID if config.path is None else _find_sd(config).sha256
+            return _find_sd(config).sha256
         case _:
             return file_sha256(BUNDLED / WEIGHTS_FILE)
 
@@ -148,8 +154,7 @@ def _find_sd(config: ImageVaeConfig) -> Found:
         raise _unread(config, error) from error
 
 
-def _read_sd(config: ImageVaeConfig) -> StoredVAE:
-    found = _find_sd(config)
+def _read_sd(config: ImageVaeConfig, found: Found) -> StoredVAE:
     try:
         stored, form = read(found)
         if stored.architecture.variant != IMAGE:

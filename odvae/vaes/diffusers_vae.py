@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from odvae.errors import UserError
 from odvae.model import Encoding
 from odvae.model.mismatch import check_shapes
-from odvae.vaes.configs import read_config
+from odvae.model.saved import read_config
 from odvae.vaes.diffusers_row import DiffusersRow
 from odvae.vaes.diffusers_table import DIFFUSERS_ROWS
 from odvae.vaes.files import CONFIG_FILE, weight_files

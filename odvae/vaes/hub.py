@@ -9,7 +9,7 @@ from pathlib import Path
 
 from odvae.errors import UserError
 from odvae.hashing import file_sha256
-from odvae.vaes.files import CONFIG_FILE, SUFFIXES, weight_files
+from odvae.vaes.files import CONFIG_FILE, SUFFIXES, named_files, weight_files
 
 OFFLINE_VARIABLE = "ODVAE_OFFLINE"  # 1: never try the network
 _ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?:/(?P<inside>[^@]+))?(?:@(?P<revision>.+))?")
@@ -59,25 +59,36 @@ def download(wanted: HubId, *, source: str) -> Downloaded:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports each of its retries
     listing = _listing(wanted, source=source)
     patterns = [f"{wanted.subfolder}{CONFIG_FILE}"]
-    if isinstance(listing, list):
-        patterns += [wanted.subfolder + name for name in _chosen(wanted, listing, source=source)]
+    if isinstance(listing, _Listing):
+        patterns += [wanted.subfolder + n for n in _chosen(wanted, listing.names, source=source)]
     try:
         snapshot = snapshot_download(
             wanted.repository,
-            revision=wanted.revision,
+            revision=wanted.revision,  # not the commit, under which no later call would look
             allow_patterns=patterns,
             local_files_only=isinstance(listing, _Unreachable),
         )
     except _network_errors() as error:
         why = listing if isinstance(listing, _Unreachable) else _Unreachable.by(error)
         raise UserError(f"{source}: {why.told}") from error
+    commit = Path(snapshot).name
+    if isinstance(listing, _Listing) and listing.commit not in (None, commit):
+        raise UserError(f"{source}: the repository changed during the download; try again")
     folder = Path(snapshot) / wanted.subfolder
     if not folder.is_dir() and isinstance(listing, _Unreachable):
         raise UserError(f"{source}: {listing.told}")
     weights = [folder / n for n in _chosen(wanted, _names(folder), source=source)]
     for file in weights:
         _check_hash(file, source=source)
-    return Downloaded(folder, weights, revision=Path(snapshot).name)
+    return Downloaded(folder, weights, revision=commit)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Names of the files in the subfolder, at a commit."""
+
+    names: list[str]
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -98,8 +109,7 @@ class _Unreachable:
         )
 
 
-def _listing(wanted: HubId, *, source: str) -> list[str] | _Unreachable:
-    """Names of the files in the subfolder."""
+def _listing(wanted: HubId, *, source: str) -> _Listing | _Unreachable:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
@@ -125,7 +135,7 @@ def _listing(wanted: HubId, *, source: str) -> list[str] | _Unreachable:
         folders = sorted({p.rpartition("/")[0] or "its top" for p in paths if p.endswith(SUFFIXES)})
         elsewhere = f"; they are in {', '.join(folders)}" if folders else ""
         raise UserError(f"{source}: no weights at that place of the repository{elsewhere}")
-    return names
+    return _Listing(names, info.sha)
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
@@ -140,7 +150,7 @@ def _chosen(wanted: HubId, names: list[str], *, source: str) -> list[str]:
         return weight_files(names, where=source)
     if wanted.file not in names:
         raise UserError(f"{source}: the repository has no such file")
-    return [wanted.file]
+    return named_files(wanted.file, names, where=source)
 
 
 def _names(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Any VAE from anywhere: what a source is, what its weights are of, and the model of them."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,22 @@ from odvae.hashing import file_sha256
 from odvae.model import VideoVAE
 from odvae.model.checkpoint import build, check_stored, recognise_image, recognise_official
 from odvae.model.names import is_diffusers
-from odvae.model.saved import WEIGHTS_FILE, StoredVAE, read_folder
+from odvae.model.saved import (
+    WEIGHTS_FILE,
+    StoredVAE,
+    architecture_config,
+    read_config,
+    read_folder,
+)
 from odvae.vaes import image, official
-from odvae.vaes.configs import read_config, stated_norm_groups
-from odvae.vaes.files import CONFIG_FILE, CONVENTIONAL, weight_files
+from odvae.vaes.configs import stated_norm_groups
+from odvae.vaes.files import CONFIG_FILE, is_described, named_files, weight_files
 from odvae.vaes.hub import HubId, download
 from odvae.vaes.reading import read_tensors
+
+_BESIDE_THE_FUNCTION = ("_diffusers_version", "_name_or_path")  # fields of diffusers
+# Kernels of ours that other video VAEs call otherwise.
+_OWN_PROBES = ("encoder.mid.block_1.conv1.weight", "decoder.mid.block_1.conv1.weight")
 
 
 class Form(Enum):
@@ -69,6 +80,7 @@ class Loaded:
     source: str
     revision: str | None  # the hub's commit; None: a local file
     sha256: str  # of the weights file
+    digest: str  # of the function: the weights file, and all that says what is done with it
 
 
 def load(source: str | Path) -> VideoVAE:
@@ -95,10 +107,19 @@ def open_vae(source: str | Path) -> Loaded:
     if found.is_foreign:
         from odvae.vaes.diffusers_vae import from_diffusers_folder
 
-        vae = from_diffusers_folder(found.folder)
+        vae = from_diffusers_folder(found.folder, weights=found.weights)
+        fields = {k: v for k, v in found.config.items() if k not in _BESIDE_THE_FUNCTION}
     else:
         vae = build(read(found)[0])
-    return Loaded(vae=vae, source=found.source, revision=found.revision, sha256=found.sha256)
+        fields = architecture_config(vae.architecture)
+    canonical = json.dumps([found.sha256, fields], sort_keys=True)
+    return Loaded(
+        vae=vae,
+        source=found.source,
+        revision=found.revision,
+        sha256=found.sha256,
+        digest=hashlib.sha256(canonical.encode()).hexdigest(),
+    )
 
 
 def find(source: str | Path) -> Found:
@@ -114,8 +135,7 @@ def find(source: str | Path) -> Found:
     if hub_id is None:
         raise UserError(f"{text}: no such folder, no such file")
     downloaded = download(hub_id, source=text)
-    has_config = hub_id.file is None or hub_id.file in CONVENTIONAL
-    return _found(text, downloaded.weights, has_config=has_config, revision=downloaded.revision)
+    return _found(text, downloaded.weights, named=hub_id.file, revision=downloaded.revision)
 
 
 def _find_here(text: str) -> Found | None:
@@ -124,8 +144,9 @@ def _find_here(text: str) -> Found | None:
         names = [entry.name for entry in path.iterdir() if entry.is_file()]
         return _found(text, [path / name for name in weight_files(names, where=text)])
     if path.is_file():
-        # A config.json describes the file beside it if that is named as its format has it.
-        return _found(text, [path], has_config=path.name in CONVENTIONAL)
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+        files = named_files(path.name, names, where=text)
+        return _found(text, [path.with_name(name) for name in files], named=path.name)
     return None
 
 
@@ -158,13 +179,22 @@ def read(found: Found) -> tuple[StoredVAE, Form]:
 
 
 def _found(
-    source: str, weights: list[Path], *, has_config: bool = True, revision: str | None = None
+    source: str, weights: list[Path], *, named: str | None = None, revision: str | None = None
 ) -> Found:
+    """The files, and the config.json beside them if it describes what was ``named``: see below.
+
+    A file's config.json counts if the file is called as its format has it; our own describes
+    model.safetensors alone. Without a name it was the folder that was asked for.
+    """
     folder = weights[0].parent
     file = folder / CONFIG_FILE
+    has_config = named is None or is_described(named)
     config = read_config(file) if has_config and file.is_file() else {}
     if _is_own(config):
-        weights = [folder / WEIGHTS_FILE]
+        if named in (None, WEIGHTS_FILE):
+            weights = [folder / WEIGHTS_FILE]
+        else:
+            config = {}
     return Found(source=source, folder=folder, weights=weights, config=config, revision=revision)
 
 
@@ -177,13 +207,17 @@ def _form(tensors: Mapping[str, Tensor]) -> Form:
     causal = [name for name, tensor in tensors.items() if tensor.ndim == 5]
     if causal and all(name.endswith(".conv.weight") for name in causal):
         return Form.official
-    if causal:
+    if not causal:
+        if is_diffusers(tensors):
+            return Form.diffusers
+        if "encoder.down.0.block.0.conv1.weight" in tensors:
+            return Form.compvis
+    elif all(name in tensors for name in _OWN_PROBES):
         raise UserError("tensors of odvae's own folder; its config.json is needed beside them")
-    if is_diffusers(tensors):
-        return Form.diffusers
-    if "encoder.down.0.block.0.conv1.weight" in tensors:
-        return Form.compvis
-    raise UserError("neither an OD-VAE nor an SD-VAE, by the names of its tensors")
+    raise UserError(
+        "neither an OD-VAE nor an SD-VAE, by the names of its tensors; another VAE needs the "
+        "config.json of diffusers beside it"
+    )
 
 
 def _recognised(tensors: Mapping[str, Tensor], form: Form, found: Found) -> StoredVAE:

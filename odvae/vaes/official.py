@@ -57,7 +57,11 @@ def check_config(config: Mapping[str, object], architecture: Architecture) -> No
 
 def _plain(value: object) -> object:
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_plain_name(item) for item in value]
+    return _plain_name(value)
+
+
+def _plain_name(value: object) -> object:
     return value.removesuffix(_SAME_FUNCTION) if isinstance(value, str) else value
 
 

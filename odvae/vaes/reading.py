@@ -1,20 +1,22 @@
 """Tensors out of a weights file, whatever it is called; nothing in a file is ever run."""
 
 import pickle
+import pickletools
 import re
 import struct
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from odvae.errors import UserError
+from odvae.model.weights_file import is_safetensors, read_safetensors
 
-# What damaged files and files of other kinds make the two readers raise.
+# What damaged files and files of other kinds make torch's reader raise.
 _UNREADABLE = (
     ArithmeticError,
     AssertionError,
@@ -24,19 +26,12 @@ _UNREADABLE = (
     MemoryError,
     OSError,
     RuntimeError,
-    SafetensorError,
     TypeError,
     ValueError,
     pickle.UnpicklingError,
     struct.error,
 )
 _DAMAGED = "damaged, or not weights"
-# What stands at the beginning of files that are no weights; compared in lower case.
-_NO_WEIGHTS = {
-    b"version https://git-lfs": "a git-lfs pointer, not the weights; fetch them with git lfs pull",
-    b"<": "a web page, not weights; was the download refused?",
-    b"{": "a text, not weights; was the download refused?",
-}
 _FIRST_STAGE = "first_stage_model."  # the VAE inside a checkpoint of Stable Diffusion
 # Of a training, beside the model: losses with their networks, the moving average's copy.
 _OF_TRAINING = ("loss.", "discriminator.", "model_ema.")
@@ -78,7 +73,7 @@ def _state(content: object, file: Path) -> dict[str, object]:
     """The part of a checkpoint that holds the model."""
     state = content
     if isinstance(state, Mapping):
-        if state.get("ema_state_dict"):
+        if not _is_empty(state.get("ema_state_dict")):
             state = state["ema_state_dict"]
         elif "state_dict" in state:
             state = state["state_dict"]
@@ -89,23 +84,18 @@ def _state(content: object, file: Path) -> dict[str, object]:
     return {str(name): value for name, value in state.items()}
 
 
+def _is_empty(part: object) -> bool:
+    return part is None or (isinstance(part, Mapping) and not part)
+
+
 def _content(file: Path) -> object:
     """What a file holds. The kind is told by its first bytes, since names of files mislead."""
+    if is_safetensors(file):
+        return read_safetensors(file)
     try:
-        with file.open("rb") as opened:
-            head = opened.read(64)
-        if not head:
-            raise UserError(f"{file}: an empty file")
-        if b"\0" in head[:8] and head[8:9] == b"{":  # the length of the header, the header
-            return load_file(file)
-        for beginning, problem in _NO_WEIGHTS.items():
-            if head.lstrip().lower().startswith(beginning):
-                raise UserError(f"{file}: {problem}")
         return _unpickled(file)
-    except UserError:
-        raise
     except _UNREADABLE as error:
-        raise UserError(f"{file}: {_problem(error)}") from error
+        raise UserError(f"{file}: {_problem(error, file)}") from error
 
 
 def _unpickled(file: Path) -> object:
@@ -114,16 +104,41 @@ def _unpickled(file: Path) -> object:
         return torch.load(opened, map_location="cpu", weights_only=True)
 
 
-def _problem(error: BaseException) -> str:
+def _problem(error: BaseException, file: Path) -> str:
     named = re.search(r"GLOBAL ([\w.]+)", str(error))  # a function, or a class
     if named:
-        return (
-            f"refused, it could run code when loaded ({named[1].rstrip('.')}); "
-            "convert it to safetensors where you trust it"
-        )
-    if isinstance(error, pickle.UnpicklingError) and "Unsupported operand" in str(error):
-        return f"{_DAMAGED} (a pickle that holds more than tensors is refused)"
+        return _refused(named[1].rstrip("."))
+    if isinstance(error, pickle.UnpicklingError) and _is_pickle(file):
+        return _refused("a pickle that holds more than tensors")
     return _DAMAGED
+
+
+def _refused(what: str) -> str:
+    return (
+        f"refused, it could run code when loaded ({what}); "
+        "convert it to safetensors where you trust it"
+    )
+
+
+def _is_pickle(file: Path) -> bool:
+    """Whether a file is a whole pickle, or torch's archive with one. Nothing in it is run."""
+    try:
+        if not zipfile.is_zipfile(file):
+            with file.open("rb") as opened:
+                return _ends(opened)
+        with zipfile.ZipFile(file) as archive:
+            name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
+            with archive.open(name) as opened:
+                return _ends(opened)
+    except (*_UNREADABLE, StopIteration, zipfile.BadZipFile):
+        return False
+
+
+def _ends(opened: IO[bytes]) -> bool:
+    """Whether operations of a pickle are all there is up to its end; raises otherwise."""
+    for _ in pickletools.genops(opened):
+        pass
+    return True
 
 
 def _some(names: list[str]) -> str:

@@ -21,6 +21,7 @@ from odvae.vaes.image import autoencoder_kl_config
 from odvae.vaes.official import official_config
 
 _DIFFUSERS_WEIGHTS = "diffusion_pytorch_model.safetensors"
+_UNWRITTEN = (OSError, RuntimeError, SafetensorError)  # torch and safetensors have their own
 
 
 class Target(Enum):
@@ -53,11 +54,7 @@ def write(stored: StoredVAE, to: Target, path: Path) -> None:
                 _write_official(stored, path)
             case Target.diffusers:
                 _write_diffusers(stored, path)
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:  # torch and safetensors have their own
+    except _UNWRITTEN as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be written ({reason})") from error
 

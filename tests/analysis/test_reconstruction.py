@@ -84,7 +84,7 @@ def test_the_markdown_has_a_row_a_method_and_the_papers_below(methods: Runs) -> 
         ({"model": "svd_vae"}, "SVD-VAE's kind (own temporal decoder)", "trained here"),
         (
             {"model": "svd_vae", "task": "evaluate", "weights": "stabilityai/svd/vae"},
-            "SVD-VAE (temporal decoder), saved weights",
+            "SVD-VAE, saved weights",
             "stabilityai/svd/vae",
         ),
         (

@@ -5,13 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from odvae.experiment.launch import PARENT_RUN_VARIABLE, LaunchedJob
+from odvae.experiment.progress import STATUS_FILE_VARIABLE, JobStatus
 from odvae.run import main
 
 # Seconds a run: small clips, and no network that looks for the weights of a metric.
@@ -47,6 +50,16 @@ def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | Non
     for number, handler in handlers.items():
         signal.signal(number, handler)
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+def launch_here(
+    jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console
+) -> None:
+    """Run the jobs of a sweep one after the other in this process: saves their start."""
+    for job in jobs:
+        environment = {STATUS_FILE_VARIABLE: str(job.status_file), PARENT_RUN_VARIABLE: parent_id}
+        job.returncode = run_here(Path.cwd(), *job.overrides, environment=environment).code
+        job.status = JobStatus.read(job.status_file)
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -34,7 +34,7 @@ def complain(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 def test_words_are_those_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     text = say(capsys, *SMALL, "variant=2", "operators=strict", "--clip", "9x64x32")
-    assert "variant 2: width 8" in text
+    assert "Variant 2: width 8" in text
     assert "strict operators" in text
     assert "Clip 3 x 9 x 64 x 32" in text
     assert "training step, batch 2" in text

@@ -3,24 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib.image
 import pytest
 import torch
-from rich.console import Console
 from torch.testing import assert_close
 
 from odvae.config import field_names
 from odvae.data import Manifest, probe
-from odvae.experiment.launch import PARENT_RUN_VARIABLE, LaunchedJob
-from odvae.experiment.progress import STATUS_FILE_VARIABLE, JobStatus
 from odvae.model import load
 from odvae.tracking import LoggedRun, Store
 from odvae.training.video_recipe import VideoLoss
-from tests.command.commands import QUICK, Ran, run_here
+from tests.command.commands import QUICK, Ran, launch_here, run_here
 from tests.data.made_videos import FORMATS, make_video
 
 STEPS = 4
@@ -191,20 +187,10 @@ def test_an_interrupted_run_goes_on(finished: Finished, monkeypatch: pytest.Monk
     assert_close(weights, load(finished.artifact("vae")).state_dict(), atol=0, rtol=0)
 
 
-def _launch_here(
-    jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console
-) -> None:
-    """Run the jobs of a sweep one after the other in this process: saves their start."""
-    for job in jobs:
-        environment = {STATUS_FILE_VARIABLE: str(job.status_file), PARENT_RUN_VARIABLE: parent_id}
-        job.returncode = run_here(Path.cwd(), *job.overrides, environment=environment).code
-        job.status = JobStatus.read(job.status_file)
-
-
 def test_a_sweep_is_the_parent_of_its_runs(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("odvae.experiment.sweep.launch", _launch_here)
+    monkeypatch.setattr("odvae.experiment.sweep.launch", launch_here)
     ran = run_here(finished.folder, "-m", *ONE_RUN, "variant=2,4")
     assert (ran.code, ran.err) == (0, "")
     store = finished.store

@@ -1,5 +1,7 @@
 """``model=...``: several methods evaluated side by side, with and without weights of their own."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from torch.testing import assert_close
 import odvae
 from odvae.model import ODVAE
 from odvae.tracking import LoggedRun, Store
-from tests.command.commands import QUICK, run_here
+from tests.command.commands import QUICK, launch_here, run_here
 from tests.data.made_videos import FORMATS, make_video
 
 DATA = ("data=folder", "data.path=videos", "train.curve_points=1")
@@ -30,8 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _evaluate(folder: Path, *arguments: str) -> LoggedRun:
     ran = run_here(folder, *QUICK, *DATA, "task=evaluate", *arguments)
     assert (ran.code, ran.err) == (0, ""), ran.err
-    name = next((a.removeprefix("model=") for a in arguments if a.startswith("model=")), "odvae")
-    return Store.open(folder / "outputs").find({"task": "evaluate", "model": name})[0]
+    (key,) = re.findall(r"This run: outputs/runs/(\w+)", ran.out)
+    runs = Store.open(folder / "outputs").find({"task": "evaluate"})
+    return next(run for run in runs if run.tags["odvae.key"].startswith(key))
 
 
 def test_the_runs_own_image_vae_stands_for_sd_vae(folder: Path) -> None:
@@ -57,6 +60,37 @@ def test_a_temporal_decoder_is_trained_once_and_then_found(folder: Path) -> None
     assert store.find({"task": "train", "model": "svd_vae"}) == [training]
 
 
+def test_a_sweep_over_methods_shows_measured_and_papers_numbers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odvae.experiment.sweep.launch", launch_here)
+    line = (*QUICK, *DATA, "-m", "task=evaluate", "model=sd_vae,tats", "checkpoint=model")
+    ran = run_here(folder, *line)
+    assert (ran.code, ran.err) == (0, ""), ran.err
+    rows = {line.split("  ")[0].strip(): line for line in ran.out.splitlines()}
+    tats = rows["TATS: the paper's, WebVid-10M val"].split()
+    assert tats[-4:] == ["52.19", "256", "23.10", "0.6758"]
+    assert "other\nsettings" not in ran.out and "data.augment" not in ran.out
+    assert "The paper's Table 1" in ran.out and rows["OD-VAE"].split()[-6:-3] == [
+        "31.16",
+        "0.8694",
+        "0.0586",
+    ]
+
+
+def test_operators_tell_models_of_the_same_tensors_apart(folder: Path) -> None:
+    strict = folder / "strict"
+    shutil.copytree(folder / "model", strict)
+    config = (strict / "config.json").read_text()
+    (strict / "config.json").write_text(config.replace('"paper"', '"strict"'))
+    shutil.copytree(folder / "model", folder / "copy")
+    paper, other, copy = (
+        _evaluate(folder, f"checkpoint={name}") for name in ("model", "strict", "copy")
+    )
+    assert paper.metrics["eval/psnr_db"] != other.metrics["eval/psnr_db"]
+    assert copy.run_id == paper.run_id  # wherever it lies
+
+
 def test_any_length_is_evaluated(folder: Path) -> None:
     run = _evaluate(folder, "checkpoint=model", "data.clip_frames=6")
     assert run.metrics["eval/psnr_db"] > 0
@@ -73,10 +107,17 @@ def test_what_cannot_be_had_shows_the_papers_numbers(folder: Path) -> None:
 WRONG = {
     ("model=wan", "task=train"): ("model=wan is not trained here", "odvae, sd_vae, svd_vae"),
     ("model=tats", "task=train"): ("model=tats is not trained here",),
-    ("model=sd_vae", "model.path=model"): ("model.path=model is read with task=evaluate only",),
-    ("task=evaluate", "model=sd_vae", "model.path=model"): ("holds variant 4", "model=sd_vae"),
-    ("task=evaluate", "model=wan", "model.path=model"): ("holds variant 4", "model=wan"),
-    ("task=evaluate", "model=wan", "model.path=null"): ("model=wan needs model.path",),
+    ("model=sd_vae", "weights.wan=model"): ("weights.wan=model is read with task=evaluate only",),
+    ("task=evaluate", "model=sd_vae", "weights.sd_vae=model"): (
+        "weights.sd_vae=model holds variant 4",
+        "not model=sd_vae",
+    ),
+    ("task=evaluate", "model=wan", "weights.wan=model"): ("holds variant 4", "not model=wan"),
+    ("task=evaluate", "model=sd_vae", "image_vae=sd", "image_vae.path=nowhere"): (
+        "image_vae",
+        "weights.sd_vae=PATH",
+    ),
+    ("task=evaluate", "model=odvae", "weights.wan=model"): ("checkpoint=PATH",),
     ("task=evaluate", "model=none"): ("model must be one of", "svd_vae", "'none'"),
     ("data.clip_frames=6",): ("data.clip_frames must be 1, 5, 9", "got 6"),
 }

@@ -1,6 +1,9 @@
 """Saved models: a folder that comes back bit for bit, and says what is wrong when it cannot."""
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -106,12 +109,94 @@ def test_a_damaged_config(saved: Path, text: str) -> None:
         load(saved)
 
 
+WRONG: dict[str, list[object]] = {
+    "width": [0, True, 16.0, 10**12, 2**16 + 1, -8, "16", None, [8], 1e400],
+    "blocks": [0, True, 1.0, 65, "1", None],
+    "latent_channels": [0, True, 4.0, 2**12 + 1, "4", {}],
+    "norm_groups": [0, True, 4.0, None, [4], "many", "channels/" + "9" * 5000],
+    "variant": [4.0, True, "4", None, 9],
+    "operators": ["magic", None, 1, ["paper"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_value_is_told_with_its_field(saved: Path, name: str, value: object) -> None:
+    config = json.loads((saved / CONFIG).read_text())
+    (saved / CONFIG).write_text(json.dumps({**config, name: value}))
+    with pytest.raises(UserError, match=rf"{CONFIG}: .*{name} must be") as error:
+        load(saved)
+    assert "\n" not in str(error.value) and len(str(error.value)) < len(str(saved)) + 200
+
+
+@pytest.mark.parametrize("nested", ["[" * 200_000, '{"operators":' + "[" * 900 + "]" * 900 + "}"])
+def test_a_config_of_lists_in_lists(saved: Path, nested: str) -> None:
+    (saved / CONFIG).write_text(nested)
+    with pytest.raises(UserError, match=rf"{CONFIG}: not a configuration, but lists in lists$"):
+        load(saved)
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n"
+
+
+@pytest.mark.parametrize(
+    ("says", "content"),
+    [
+        ("an empty file", b""),
+        ("damaged, or not safetensors", b"not safetensors"),
+        ("a git-lfs pointer, not the weights; fetch them with git lfs pull", LFS_POINTER),
+        ("a web page, not weights", b"<html>"),
+    ],
+)
+def test_other_files_than_weights(saved: Path, says: str, content: bytes) -> None:
+    (saved / WEIGHTS).write_bytes(content)
+    with pytest.raises(UserError, match=f"{WEIGHTS}: {says}"):
+        load(saved)
+
+
 def test_damaged_weights(saved: Path) -> None:
     whole = (saved / WEIGHTS).read_bytes()
-    for damaged in (b"", b"not safetensors", whole[: len(whole) // 2]):
-        (saved / WEIGHTS).write_bytes(damaged)
-        with pytest.raises(UserError, match=f"{WEIGHTS}: damaged"):
-            load(saved)
+    (saved / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=f"{WEIGHTS}: damaged"):
+        load(saved)
+
+
+@pytest.mark.parametrize("failing", [0, 1])  # the rename away, the rename into place
+def test_an_interruption_between_the_renames(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    rename, calls = os.replace, iter(range(9))
+
+    def interrupted(source: Path, target: Path) -> None:
+        if next(calls) == failing:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        small(2).save(saved)
+    assert_close(load(saved).state_dict(), small(4).state_dict(), atol=0, rtol=0)
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_kill_between_the_renames_leaves_both_beside(saved: Path) -> None:
+    """As the description of ``replacing`` has it."""
+    code = (
+        "import os, sys; from pathlib import Path; from odvae.model.atomic import replacing\n"
+        "rename = os.replace\n"
+        "def killed(source, target):\n"
+        "    if Path(source).name != 'vae' or Path(target).name == 'vae': os._exit(9)\n"
+        "    rename(source, target)\n"
+        "os.replace = killed\n"
+        "with replacing(Path(sys.argv[1])) as part:\n"
+        "    part.mkdir(); (part / 'new').touch()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(saved)], check=False, timeout=60)
+    assert ran.returncode == 9 and not saved.exists()
+    (scraps,) = saved.parent.iterdir()
+    assert {path.name for path in (scraps / "old").iterdir()} == {CONFIG, WEIGHTS}
+    assert [path.name for path in (scraps / "vae").iterdir()] == ["new"]
 
 
 def test_weights_of_another_model(saved: Path) -> None:

@@ -169,11 +169,22 @@ def test_sd_is_read_and_checked(form: str, tmp_path: Path) -> None:
     architecture = replace(vae.architecture, variant=4)
     image = _get(_sd(source), [], tmp_path, Trainings(), architecture)
     assert_close(image.vae.state_dict(), vae.state_dict(), atol=0, rtol=0)
-    assert not image.vae.training
+    assert not image.vae.training and image.revision is None
     file = source if source.is_file() else source / "model.safetensors"
     assert fingerprint(_sd(source), width=32) == file_sha256(file)
     with pytest.raises(UserError, match=r"^model\.width=16 .*image_vae=sd has 32"):
         check_fits(_sd(source), replace(architecture, width=16, norm_groups=16))
+
+
+def test_the_hubs_sd_is_told_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, vae = _sd_file(tmp_path)
+    found = Found(source=image_source.HUB_ID, folder=tmp_path, weights=[file], revision="c0ffee")
+    monkeypatch.setattr(image_source, "find", lambda source: found)
+    monkeypatch.setattr(image_source, "SD", vae.architecture)
+    config = ImageVaeConfig(source=ImageVaeSource.sd)
+    assert fingerprint(config, width=32) == file_sha256(file)
+    architecture = replace(vae.architecture, variant=4)
+    assert _get(config, [], tmp_path, Trainings(), architecture).revision == "c0ffee"
 
 
 def test_what_is_no_sd_vae_is_told_with_the_field(tmp_path: Path) -> None:

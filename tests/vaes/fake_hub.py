@@ -20,6 +20,7 @@ class Repository:
     files: dict[str, bytes]
     commit: str = "c0ffee" + "0" * 34
     revisions: list[str] = field(default_factory=lambda: ["main"])
+    later_commits: list[str] = field(default_factory=list)  # one more each time it is asked about
 
 
 @dataclass
@@ -78,11 +79,14 @@ class _Handler(BaseHTTPRequestHandler):
         if repository is None:
             return self._send(401, error="RepoNotFound")
         known = [*repository.revisions, repository.commit]
+        info = _info(repository)
+        if repository.later_commits:
+            repository.commit = repository.later_commits.pop(0)
         match rest:
             case []:
-                self._json(_info(repository))
+                self._json(info)
             case ["revision", revision] if revision in known:
-                self._json(_info(repository))
+                self._json(info)
             case ["tree", revision, *_] if revision in known:
                 self._json([_entry(*item) for item in repository.files.items()])
             case _:

@@ -144,7 +144,7 @@ def test_several_variants_are_not_chosen_from(folder: Path) -> None:
 
 def test_a_damaged_file_of_weights(folder: Path) -> None:
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-1000])
-    with pytest.raises(UserError, match="damaged, or not weights"):
+    with pytest.raises(UserError, match="damaged, or not safetensors"):
         from_diffusers_folder(folder)
 
 

@@ -97,6 +97,8 @@ def hub(forms: dict[str, dict[str, bytes]]) -> Iterator[FakeHub]:
                 {**inside, **pickles, "unet/big.safetensors": b"x" * 2000, "README.md": b"text"}
             ),
             "someone/image": Repository(image, commit=OTHER_COMMIT, revisions=["main", "v1"]),
+            "someone/moving": Repository(image, later_commits=[OTHER_COMMIT]),
+            "someone/parts": Repository({"vae-00002-of-00002.safetensors": b"x"}),
             "someone/small": Repository({"vae.ckpt": b"version https://git-lfs.github.com/spec"}),
         }
     )
@@ -115,6 +117,8 @@ MISTAKES = {
     "someone/image@v9": "someone/image on the hub has no revision v9",
     "someone/video/text": "no weights at that place of the repository; they are in its top, unet",
     "someone/video/vae/none.safetensors": "the repository has no such file",
+    "someone/moving": "the repository changed during the download; try again",
+    "someone/parts": "vae-00001-of-00002.safetensors is missing, one of 00002 shards",
     "someone/small": "vae.ckpt: a git-lfs pointer",
 }
 
@@ -138,6 +142,8 @@ def test_only_what_is_needed_is_fetched(
     assert sorted(hub.fetched) == [  # no pickle, no other component, nothing twice
         "someone/image/config.json",
         f"someone/image/{WEIGHTS}",
+        "someone/moving/config.json",
+        f"someone/moving/{WEIGHTS}",
         "someone/small/vae.ckpt",
         "someone/video/vae/config.json",
         f"someone/video/vae/{WEIGHTS}",

@@ -4,8 +4,11 @@ import pytest
 import yaml
 
 from odvae import config_files
+from odvae.config import WeightsConfig
 from odvae.model import VARIANTS
 from odvae.paper import paper_rows
+from odvae.vaes.diffusers_table import DIFFUSERS_ROWS
+from odvae.vaes.hub import HubId
 from odvae.vaes.methods import METHODS, Method
 
 FILES = {file.stem: file for file in (config_files.conf() / "model").glob("*.yaml")}
@@ -17,11 +20,19 @@ def test_every_method_has_a_row_and_a_file() -> None:
 
 
 @pytest.mark.parametrize("method", Method)
-def test_a_file_names_its_method_and_weights_where_they_are_published(method: Method) -> None:
-    settings = yaml.safe_load(FILES[method.value].read_text())
-    assert settings.pop("name") == method.value
-    is_published = method.row.diffusers_class is not None and method.row.variant is None
-    assert set(settings) == ({"path"} if is_published else set())
+def test_a_file_names_its_method(method: Method) -> None:
+    assert yaml.safe_load(FILES[method.value].read_text()) == {"name": method.value}
+
+
+@pytest.mark.parametrize("method", Method)
+def test_weights_can_be_named_for_what_is_published(method: Method) -> None:
+    is_rival = method is not Method.odvae and method.row.to_be_had
+    assert hasattr(WeightsConfig(), method.value) == is_rival
+    published = method.row.diffusers_class is not None and not method.is_trainable
+    assert (method.row.hub_id is not None) == published
+    if published:
+        assert HubId.parse(str(method.row.hub_id)) is not None
+        assert method.row.diffusers_class in DIFFUSERS_ROWS
 
 
 def test_rows_refer_to_what_there_is() -> None:
