@@ -8,6 +8,7 @@ _PURPOSES = {
     "describe": "say what a model is: parts, costs, the frames it sees",
     "convert": "write weights in another form, bit for bit",
     "scan": "decode every video of a source once; training then skips the bad ones",
+    "shard": "write a source's videos as WebDataset tars",
     "weights": "list the published weights that metrics can use, and fetch them",
 }
 
@@ -34,6 +35,10 @@ def main() -> int:
             from odvae.scan import main as scan
 
             entry = scan
+        case "shard":
+            from odvae.shard import main as shard
+
+            entry = shard
         case "weights":
             from odvae.metrics.weights_command import main as weights
 

@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 import odvae
-from odvae import config_files
 from odvae.anatomy import Clip, ModelDescription, Summary, describe, summarise
-from odvae.config import RunConfig, register, resolve
+from odvae.compose import compose_run
+from odvae.config import RunConfig
 from odvae.config_errors import explain
 from odvae.errors import UserError
 from odvae.model import ODVAE
@@ -112,20 +110,9 @@ def _check_words(words: list[str], path: str) -> None:
 
 def _composed(words: list[str]) -> RunConfig:
     words = [word for word in words if not word.startswith("task=")]  # a model is one in every task
-    for override in OverridesParser.create().parse_overrides(words):
-        if override.is_sweep_override():
-            raise UserError(f"{override.input_line}: one model at a time")
     if any(f"model={method.value}" in words for method in Method if not method.is_trainable):
         words = ["task=evaluate", *words]  # a run could do nothing else with it
-    register()
-    config_files.register_experiments()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and we say it in one line
-    with initialize_config_dir(str(config_files.conf()), version_base="1.3"):
-        try:
-            composed = compose("run", words)
-        except ValueError as error:  # init=3 and other numbers where a name belongs
-            raise UserError(f"{' '.join(words)}: {error}") from error
-    return resolve(composed)
+    return compose_run(words)
 
 
 if __name__ == "__main__":

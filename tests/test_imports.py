@@ -15,9 +15,9 @@ ORDER = [
     {"inference", "metrics", "data", "vaes", "anatomy"},
     {"training"},
     {"tracking"},
-    {"config", "config_files", "config_errors"},
+    {"config", "config_files", "config_errors", "compose"},
     {"experiment"},
-    {"run", "convert", "describe", "scan"},
+    {"run", "convert", "describe", "scan", "shard"},
     {"__main__"},
 ]
 PARTS = set().union(*ORDER)
@@ -58,7 +58,7 @@ def test_every_part_has_its_place() -> None:
 @pytest.mark.parametrize("level", range(len(ORDER)))
 def test_imports_point_one_way(level: int) -> None:
     below = set().union(*ORDER[:level])
-    if level == ORDER.index({"config", "config_files", "config_errors"}):
+    if level == ORDER.index({"config", "config_files", "config_errors", "compose"}):
         below -= {"tracking"}  # the configuration knows nothing of where results go
         below |= ORDER[level]
     for file in FILES:
@@ -77,7 +77,8 @@ def test_mlflow_is_known_to_tracking_only() -> None:
 
 def test_hydra_is_known_to_the_configuration_only() -> None:
     knowing = {_part(file) for file in FILES if _outside(file) & {"hydra", "omegaconf"}}
-    assert knowing == {"config", "config_files", "config_errors", "run", "describe", "scan"}
+    commands = {"run", "describe", "scan", "shard"}
+    assert knowing == {"config", "config_files", "config_errors", "compose", *commands}
 
 
 def test_the_model_is_plain_torch() -> None:

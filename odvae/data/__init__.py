@@ -1,7 +1,7 @@
 """Videos in, clips out: sources and their split, exact reading, the evaluation manifest."""
 
 from odvae.data.augment import augment_clip
-from odvae.data.clips import TrainingClips, evaluation_clips, prefetch
+from odvae.data.clips import Clips, TrainingClips, evaluation_clips, prefetch
 from odvae.data.config import Augment, DataConfig, DataSource
 from odvae.data.frames import FrameStore
 from odvae.data.manifest import EvalClip, Manifest, make_manifest
@@ -15,6 +15,7 @@ from odvae.data.video import UnreadableVideo, VideoInfo, probe, read_frames, wri
 
 __all__ = [
     "Augment",
+    "Clips",
     "DataConfig",
     "DataSource",
     "DatasetSummary",

@@ -5,13 +5,14 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from odvae.data.augment import augment_clip
 from odvae.data.config import DataConfig
+from odvae.data.crop import random_crop
 from odvae.data.frames import FrameStore
 from odvae.data.manifest import EvalClip, Manifest
 from odvae.data.pixels import to_pixels
@@ -20,6 +21,19 @@ from odvae.data.video import UnreadableVideo
 from odvae.errors import UserError
 
 MAX_FAILED_DRAWS = 20  # in a row, for one clip
+
+
+class Clips(Protocol):
+    """Random clips to train on, a function of (seed, step, data round)."""
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """How many draws of each video could not be read."""
+        ...
+
+    def batch(self, step: int, batch: int, data_round: int = 0) -> Tensor:
+        """The clips of a training step: float32 (batch, 3, T, H, W) in [-1, 1]."""
+        ...
 
 
 class TrainingClips:
@@ -80,14 +94,11 @@ class TrainingClips:
         frames = self._store.window(
             video, int(start), count=config.clip_frames, stride=config.frame_stride
         )
-        top = rng.integers(frames.shape[1] - config.size_px + 1)
-        left = rng.integers(frames.shape[2] - config.size_px + 1)
-        crop = frames[:, top : top + config.size_px, left : left + config.size_px]
-        return augment_clip(to_pixels(crop), config.augment, rng=rng)
+        return random_crop(frames, config, rng=rng)
 
 
 def prefetch(
-    clips: TrainingClips,
+    clips: Clips,
     first_step: int,
     *,
     end_step: int,

@@ -19,6 +19,7 @@ class DataSource(Enum):
     webvid = "webvid"  # these three: local files, by the data set's own CSV
     panda70m = "panda70m"
     kinetics = "kinetics"
+    webdataset = "webdataset"  # tar shards, local or by URL
 
 
 # The fields that say where a source is, beyond data.source, and what each takes.
@@ -30,6 +31,7 @@ _PLACES: dict[DataSource, dict[str, str]] = {
     DataSource.webvid: {"path": "FOLDER", "lists": "CSV"},
     DataSource.panda70m: {"path": "FOLDER", "lists": "CSV"},
     DataSource.kinetics: {"path": "FOLDER", "lists": "CSV"},
+    DataSource.webdataset: {"path": "SHARDS"},
 }
 _FOLDS = (1, 2, 3)  # of UCF101
 
@@ -54,6 +56,8 @@ class DataConfig:
     path: str | None = None  # root of the videos; all sources but bundled need it
     lists: str | None = None  # of the data set: UCF101's folder of splits, a CSV, or train+val CSVs
     fold: int = 1  # of UCF101's three splits
+    heldout: str | None = None  # of webdataset: shards to evaluate on; else a part of the others
+    cache_gb: float = 20  # of webdataset: for shards by URL
     manifest: str | None = None  # of odvae.scan; else the one in OUTPUT_DIR/cache, if there is one
     clip_frames: int = 9  # frames of a clip; 4k+1 to train a video VAE
     size_px: int = 64  # side of the square crop, a multiple of 8
@@ -98,6 +102,10 @@ class DataConfig:
                     f"data.{field}={given} is read with data={'|'.join(readers)} only, "
                     f"not with data={self.source.name}"
                 )
+        if self.heldout is not None and self.source is not DataSource.webdataset:
+            raise UserError(f"data.heldout={self.heldout} is read with data=webdataset only")
+        if not self.cache_gb > 0:
+            raise UserError(f"data.cache_gb must be above 0, got {self.cache_gb}")
         if self.fold not in _FOLDS:
             raise UserError(f"data.fold must be one of 1, 2, 3, got {self.fold}")
         if self.fold != 1 and self.source is not DataSource.ucf101:

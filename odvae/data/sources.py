@@ -39,7 +39,10 @@ def list_source(config: DataConfig) -> Listing:
     Raises:
         UserError: a folder or a list is missing or is not one, or names no video that is there.
     """
-    return _LISTERS[config.source](config)
+    lister = _LISTERS.get(config.source)
+    if lister is None:
+        raise UserError(f"data={config.source.name} holds no video files to list")
+    return lister(config)
 
 
 def open_source(config: DataConfig, *, cache: Path | None = None) -> Source:

@@ -56,15 +56,15 @@ def _by_time(videos: list[VideoRange], config: DataConfig) -> Sides:
 def _by_name(videos: list[Listed], heldout_fraction: float) -> list[Side | None]:
     """Hold out the groups whose hash is below the fraction; at least one on each side."""
     groups = {video.group or video.name for video in videos}
-    by_hash = sorted(groups, key=_hash_fraction)
-    below = sum(_hash_fraction(group) < heldout_fraction for group in groups)
+    by_hash = sorted(groups, key=hash_fraction)
+    below = sum(hash_fraction(group) < heldout_fraction for group in groups)
     heldout = set(by_hash[: min(max(below, 1), len(groups) - 1)])
     return [
         Side.heldout if (video.group or video.name) in heldout else Side.train for video in videos
     ]
 
 
-def _hash_fraction(name: str) -> float:
+def hash_fraction(name: str) -> float:
     """A number in [0, 1) that depends on the name alone, the same on every machine."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6]) / 2**48

@@ -78,7 +78,7 @@ def image_vae(
     return get_image_vae(
         config.image_vae,
         config.architecture(),
-        heldout.source.train,
+        heldout.training_videos(),
         cache=cache_folder(config) / "image_vae",
         arithmetic=arithmetic,
         report=report,

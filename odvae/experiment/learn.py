@@ -2,7 +2,7 @@
 
 import torch
 
-from odvae.data import FrameStore, TrainingClips
+from odvae.data import Clips
 from odvae.experiment.context import Context
 from odvae.experiment.evaluation import Bench
 from odvae.experiment.pace import Pace
@@ -46,12 +46,7 @@ class Learner:
             self._log_curve_point(state)
         else:
             state.restore(kept.content)
-        clips = TrainingClips(
-            self.context.heldout.source.train,
-            config.data,
-            seed=config.seed,
-            store=FrameStore(config.data.short_side_px),
-        )
+        clips = self.context.heldout.training_clips(seed=config.seed)
         loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed, against)
         self._train(state, clips, loss)
         if clips.skipped:
@@ -68,9 +63,7 @@ class Learner:
         assert isinstance(averaged, ODVAE)
         return averaged
 
-    def _train(
-        self, state: TrainingState, clips: TrainingClips, loss: video_recipe.VideoLoss
-    ) -> None:
+    def _train(self, state: TrainingState, clips: Clips, loss: video_recipe.VideoLoss) -> None:
         config, log, progress = self.context.config, self.context.log, self.context.progress
         progress.stage("train", config.train.steps)
         pace = Pace()

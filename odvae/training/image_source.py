@@ -189,7 +189,7 @@ def _local(
         norm_groups=architecture.norm_groups,
         latent_channels=architecture.latent_channels,
     )
-    data = [(r.name, r.path.stat().st_size, r.first_frame, r.end_frame) for r in ranges]
+    data = [(r.name, r.size_bytes, r.first_frame, r.end_frame) for r in ranges]
     model = {k: v for k, v in asdict(vae.architecture).items() if k != "operators"}
     identity = json.dumps([asdict(recipe), model, data], sort_keys=True)
     folder = cache / hashlib.sha256(identity.encode()).hexdigest()[:16]

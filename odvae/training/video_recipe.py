@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from odvae.data import TrainingClips, prefetch
+from odvae.data import Clips, prefetch
 from odvae.metrics import Lpips, weights_at_hand
 from odvae.model import ODVAE, Initialisation, Posterior
 from odvae.training import losses
@@ -129,7 +129,7 @@ def initial_state(
     )
 
 
-def objective(clips: TrainingClips, config: TrainConfig, loss: VideoLoss) -> Objective:
+def objective(clips: Clips, config: TrainConfig, loss: VideoLoss) -> Objective:
     """Random clips, the paper's constant learning rate."""
     return Objective(
         batches=lambda first, end, data_round: prefetch(

@@ -15,7 +15,7 @@ FIELDS = {
     ("seed=-1",): ("seed", "at least 0", "got -1"),
     ("nonsense.key=1",): ("nonsense.key is no field", "--help"),
     ("train.stpes=5",): ("train.stpes is no field", "did you mean train.steps?"),
-    ("learning_rate=1",): ("did you mean train.learning_rate?",),
+    ("learning_rate=1",): ("did you mean train.learning_rate or",),
     ("+extra=1",): ("extra is no field",),
     ("~losses",): ("losses.", "cannot be taken out"),
     ("train.device=gpu",): ("train.device", "auto, cpu, cuda", "'gpu'"),

@@ -30,6 +30,7 @@ NEEDS |= {
     ("data", name): ["data.path=videos", "data.lists=lists"]
     for name in ("ucf101", "webvid", "panda70m", "kinetics")
 }
+NEEDS[("data", "webdataset")] = ["data.path=shards"]
 NEEDS |= {("model", m.value): ["task=evaluate"] for m in Method if not m.is_trainable}
 SET_BY_PRESETS = {
     "preset",

@@ -15,6 +15,7 @@ from odvae.config import field_names
 from odvae.data import Manifest, probe
 from odvae.model import load
 from odvae.tracking import LoggedRun, Store
+from odvae.training.loop import Losses
 from odvae.training.video_recipe import VideoLoss
 from tests.command.commands import QUICK, Ran, launch_here, run_here
 from tests.data.made_videos import FORMATS, make_video
@@ -27,6 +28,7 @@ ONE_RUN = (
     "init=tail",
     "train.curve_points=2",
     "train.checkpoint_every_s=0",
+    "train.max_bad_steps=1",
 )
 TAGS = ("variant", "init", "operators", "tiling", "preset", "task", "data", "image_vae", "seed")
 
@@ -154,7 +156,7 @@ class Interruption:
         """Watch every loss of a training."""
         loss = VideoLoss.__call__
 
-        def watched(self_: VideoLoss, video: torch.Tensor, step: int) -> dict[str, torch.Tensor]:
+        def watched(self_: VideoLoss, video: torch.Tensor, step: int) -> Losses:
             if step == self.at_step:
                 raise KeyboardInterrupt
             self.begun.append(step)
@@ -211,7 +213,7 @@ def test_one_job_may_fail_alone(finished: Finished) -> None:
     assert (ran.code, ran.err) == (1, "odvae: 1 of 2 jobs failed\n")
     told = " ".join(ran.out.split())
     assert told.count("was already finished") == 1
-    assert "failed: odvae: training: the loss is not finite at step 1" in told
+    assert "failed: odvae: training: 1 steps in a row were not finite, also after a roll-back" in told
     assert "variant 4 (failed)" in told
     store = finished.store
     (sweep,) = (run for run in store.find({"odvae.kind": "sweep"}) if "1e30" in run.name)
@@ -219,7 +221,7 @@ def test_one_job_may_fail_alone(finished: Finished) -> None:
     children = {run.status: run for run in store.runs() if run.parent_id == sweep.run_id}
     failed = children["FAILED"]
     assert finished.again()[0].status == "FINISHED"
-    assert failed.tags["error"].startswith("UserError: training: the loss is not finite at step 1")
+    assert failed.tags["error"].startswith("UserError: training: 1 steps in a row were not")
 
 
 def test_a_saved_model_is_evaluated(finished: Finished) -> None:

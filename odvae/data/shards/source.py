@@ -1,6 +1,5 @@
 """Which samples of shards train and which are held out. The two share no sample."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from odvae.data.ranges import Skipped, VideoRange
 from odvae.data.shards.cache import ShardCache, digest
 from odvae.data.shards.collection import Shard, ShardSet, open_shards
 from odvae.data.shards.index import INDEX_NAME, Sample
+from odvae.data.splits import hash_fraction
 from odvae.data.video import probe
 from odvae.errors import UserError
 from odvae.model.atomic import replacing
@@ -91,13 +91,6 @@ def _split(shards: ShardSet, *, heldout_fraction: float) -> tuple[ShardSet, Shar
         return hash_fraction(sample.key) < limit
 
     return shards.select(lambda sample: not is_heldout(sample)), shards.select(is_heldout)
-
-
-def hash_fraction(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone, the same on every machine."""
-    return (
-        int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6]) / 2**48
-    )
 
 
 def extract_videos(
