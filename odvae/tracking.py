@@ -5,6 +5,7 @@ names. MLflow is imported on first use, since that takes seconds; its fluent, pr
 is never used, so several runs in one process cannot write into each other.
 """
 
+import json
 import logging
 import math
 import os
@@ -46,6 +47,7 @@ _ENVIRONMENT = {
 
 # The most MLflow takes in one call, and in one value.
 _METRICS_PER_CALL = 1000
+_DATASET_DIGEST_CHARACTERS = 32  # of 36
 _PAIRS_PER_CALL = 100
 _VALUE_CHARS = 6000
 
@@ -72,6 +74,7 @@ class LoggedRun:
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
+    datasets: dict[str, str]  # digests by name
     started: datetime
 
 
@@ -114,6 +117,21 @@ class RunLog:
         for name, value in values.items():
             if step > self._last_step_before(name):
                 self._waiting[name, step] = Metric(name, float(value), now_ms, step)
+
+    def dataset(
+        self, name: str, digest: str, *, source: str, profile: Mapping[str, object]
+    ) -> None:
+        """Store which data set the run has: its name, identity, place, and counts."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        known = Dataset(
+            name=name,
+            digest=digest[:_DATASET_DIGEST_CHARACTERS],
+            source_type="local",
+            source=json.dumps({"uri": source}),
+            profile=json.dumps(profile),
+        )
+        self._client.log_inputs(self.run_id, datasets=[DatasetInput(known)])
 
     def text(self, text: str, path: str) -> None:
         """Store a text as the artifact ``path``."""
@@ -270,6 +288,10 @@ def _logged(run: "Run") -> LoggedRun:
         params=dict(run.data.params),
         tags=dict(run.data.tags),
         metrics={name: _value(value) for name, value in run.data.metrics.items()},
+        datasets={
+            used.dataset.name: used.dataset.digest
+            for used in (run.inputs.dataset_inputs if run.inputs else [])
+        },
         started=datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC),
     )
 

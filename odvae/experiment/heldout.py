@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,7 @@ from torch import Tensor
 from odvae.data import (
     Clips,
     DataConfig,
+    DatasetSummary,
     DataSource,
     EvalClip,
     FrameStore,
@@ -19,6 +21,7 @@ from odvae.data import (
     Source,
     TrainingClips,
     VideoRange,
+    dataset_summary,
     evaluation_clips,
     make_manifest,
     open_source,
@@ -76,6 +79,16 @@ class HeldOut:
         if self._shards is None:
             return self.source.train
         return extract_videos(self._shards, wanted=VIDEOS_OF_SHARDS, span_frames=1)[0]
+
+    def summary(self) -> DatasetSummary:
+        """What the run is given, in numbers, and its identity."""
+        known = dataset_summary(self.source, self._config)
+        if self._shards is None:
+            return known
+        samples = [sample for shard in self._shards.shards for sample in shard.samples]
+        frames = sum(sample.frames or 0 for sample in samples)
+        digest = hashlib.sha256(f"{self._shards.digest} {known.digest}".encode()).hexdigest()
+        return replace(known, digest=digest, train_videos=len(samples), train_frames=frames)
 
     def __len__(self) -> int:
         return len(self.manifest.clips)

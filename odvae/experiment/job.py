@@ -53,6 +53,9 @@ class Job:
         log.text(json.dumps(environment, indent=1), "environment.json")
         log.text(json.dumps(self._fields(), indent=1), "config.json")
         log.text(heldout.manifest.to_json(), "clips.json")
+        dataset = heldout.summary()
+        place = self.context.config.data.path or dataset.name
+        log.dataset(dataset.name, dataset.digest, source=place, profile=asdict(dataset))
         skipped = heldout.source.skipped
         log.metrics({"data/skipped_files": len(skipped)}, step=0)
         if skipped:

@@ -59,7 +59,7 @@ def test_saved_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["variant=7"], "variant must be one of"),
         (["widht=3"], "widht is no field of a run"),
         (["preset=huge"], "preset must be one of"),
-        (["variant=1,2"], "variant=1,2: one model at a time"),
+        (["variant=1,2"], "variant=1,2: one value at a time"),
         (["variant"], "variant"),
         (["model=tats"], "model=tats: there are no weights of it"),
         (["variant=(2"], "is not of the form field=value"),

@@ -213,7 +213,9 @@ def test_one_job_may_fail_alone(finished: Finished) -> None:
     assert (ran.code, ran.err) == (1, "odvae: 1 of 2 jobs failed\n")
     told = " ".join(ran.out.split())
     assert told.count("was already finished") == 1
-    assert "failed: odvae: training: 1 steps in a row were not finite, also after a roll-back" in told
+    assert (
+        "failed: odvae: training: 1 steps in a row were not finite, also after a roll-back" in told
+    )
     assert "variant 4 (failed)" in told
     store = finished.store
     (sweep,) = (run for run in store.find({"odvae.kind": "sweep"}) if "1e30" in run.name)

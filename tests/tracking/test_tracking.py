@@ -24,6 +24,7 @@ def _started(store: Store, name: str, tags: dict[str, str] | None = None) -> Run
 def test_a_run_reads_back_as_written(store: Store) -> None:
     log = _started(store, "whole", {"variant": "4"})
     log.params({"train.steps": 20, "model.width": 32})
+    log.dataset("videos", "a" * 64, source="/data", profile={"train_videos": 3})
     log.metrics({"eval/psnr_db": 21.5}, step=0)
     log.metrics({"eval/psnr_db": 28.25}, step=20)
     assert store.get(log.run_id).metrics == {}  # metrics wait
@@ -34,6 +35,7 @@ def test_a_run_reads_back_as_written(store: Store) -> None:
     assert run.params == {"train.steps": "20", "model.width": "32"}
     assert run.tags["variant"] == "4"
     assert run.metrics == {"eval/psnr_db": 28.25}
+    assert run.datasets == {"videos": "a" * 32}
     assert store.history(log.run_id, "eval/psnr_db") == [(0, 21.5), (20, 28.25)]
     assert run.started.utcoffset() is not None
 
