@@ -47,7 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"odvae: {explain(error)}", file=sys.stderr)
         return 2
-    print(described.to_json() if asked.as_json else described.text().rstrip())
+    try:
+        print(described.to_json() if asked.as_json else described.text().rstrip(), flush=True)
+    except BrokenPipeError:  # into head, or less that was left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
