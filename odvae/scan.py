@@ -118,9 +118,8 @@ def _table(scan: Scan) -> Table:
         examples = [name for name, problem in bad if problem.partition(":")[0] == kind]
         table.add_row(kind, str(count), _listed(examples))
     copies = _copies(entries)
-    table.add_row(
-        "copies", str(sum(map(len, copies)) - len(copies)), _listed(map(" = ".join, copies))
-    )
+    same = (" = ".join([*names[:_NAMED], *["..."] * (len(names) > _NAMED)]) for names in copies)
+    table.add_row("copies", str(sum(map(len, copies)) - len(copies)), _listed(same))
     return table
 
 
