@@ -173,10 +173,13 @@ def test_foreign_remote_shards(videos: list[VideoRange], tmp_path: Path) -> None
         foreign_tar(tmp_path / "served" / f"{number}.tar", videos[number : number + 1])
     kept = cache(tmp_path / "cache", limit_bytes=1)  # each makes room for the next at once
     with serving(tmp_path / "served") as server:
+        asked = []
         for _ in range(2):
             shards = open_shards(f"{server.url}/{{0..2}}.tar", kept)
             assert len(shards) == 3
-        assert server.asked["0.tar"] == 1  # its index is kept
+            asked.append(server.asked["0.tar"])
+        # Its index is kept. Before that it may be evicted ahead of its opening, and come anew.
+        assert asked[0] == asked[1] >= 1
         shard = shards.shards[1]
         assert shards.read(shard, shard.samples[0]) == videos[1].path.read_bytes()
         foreign_tar(tmp_path / "served" / "2.tar", videos[7:8])
