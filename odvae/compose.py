@@ -1,14 +1,55 @@
-"""The configuration of a run from words as odvae.run takes them, for the other commands."""
+"""What the commands beside odvae.run share: its words for a configuration, its way with errors."""
 
+import argparse
 import os
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from odvae import config_files
 from odvae.config import RunConfig, register, resolve
+from odvae.config_errors import explain
 from odvae.errors import UserError
+
+_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UserError for a command line that it cannot read."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def exit_code(act: Callable[[], None]) -> int:
+    """Act; returns the exit code: 2 for a user's mistake, told in a line."""
+    try:
+        act()
+    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
+            raise
+        print(f"odvae: {explain(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def resumable_exit_code(act: Callable[[], None]) -> int:
+    """``exit_code`` of what goes on where it was interrupted, by Ctrl-C or SIGTERM: 130."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return exit_code(act)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    except KeyboardInterrupt:
+        print("odvae: interrupted; the same command goes on", file=sys.stderr)
+        return 130
 
 
 def compose_run(words: Sequence[str]) -> RunConfig:

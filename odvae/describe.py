@@ -4,26 +4,19 @@ python -m odvae.describe variant=4 preset=paper
 python -m odvae.describe my_vae --clip 33x256x256
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
-
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 import odvae
 from odvae.anatomy import Clip, ModelDescription, Summary, describe, summarise
-from odvae.compose import compose_run
+from odvae.compose import Parser, compose_run, exit_code
 from odvae.config import RunConfig
-from odvae.config_errors import explain
 from odvae.errors import UserError
 from odvae.model import ODVAE
 from odvae.vaes.methods import Method
 
-_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 _OF_THE_MODEL = ("variant", "operators", "model")  # fields that a saved model has already
 
 
@@ -39,28 +32,19 @@ class _Asked:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 2 for a user's mistake."""
-    try:
-        asked = _parse(argv)
-        described = _describe(asked)
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
-            raise
-        print(f"odvae: {explain(error)}", file=sys.stderr)
-        return 2
+    return exit_code(lambda: _print(_parse(argv)))
+
+
+def _print(asked: _Asked) -> None:
+    described = _describe(asked)
     try:
         print(described.to_json() if asked.as_json else described.text().rstrip(), flush=True)
     except BrokenPipeError:  # into head, or less that was left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
 
 
 def _parse(argv: Sequence[str] | None) -> _Asked:
-    parser = _Parser(
+    parser = Parser(
         prog="odvae describe",
         description="Say what a model is: its parts, costs, and which frames they see.",
     )

@@ -3,29 +3,22 @@
 python -m odvae.scan data=ucf101 data.path=UCF-101 data.lists=ucfTrainTestlist
 """
 
-import argparse
 import os
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NoReturn
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from odvae.compose import compose_run
-from odvae.config_errors import explain
+from odvae.compose import Parser, compose_run, resumable_exit_code
 from odvae.data import Scan, ScanEntry, problem_kinds, scan_source
 from odvae.errors import UserError
 from odvae.experiment.progress import bars
 
-_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 _NAMED = 3  # examples of a problem, groups of copies
 
 
@@ -40,30 +33,11 @@ class _Asked:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Scan a source; returns the exit code: 2 for a user's mistake. Bad videos are none."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            _scan(_parse(argv))
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    except KeyboardInterrupt:
-        print("odvae: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
-            raise
-        print(f"odvae: {explain(error)}", file=sys.stderr)
-        return 2
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
+    return resumable_exit_code(lambda: _scan(_parse(argv)))
 
 
 def _parse(argv: Sequence[str] | None) -> _Asked:
-    parser = _Parser(
+    parser = Parser(
         prog="odvae scan",
         description="Decode every video of a source once; training then skips the bad ones and "
         "opens none to look at it. A second scan decodes what is new or changed.",

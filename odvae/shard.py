@@ -3,23 +3,16 @@
 python -m odvae.shard data=folder data.path=VIDEOS data.clip_frames=33 SHARDS
 """
 
-import argparse
-import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from filelock import FileLock, Timeout
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from odvae.compose import compose_run
-from odvae.config_errors import explain
+from odvae.compose import Parser, compose_run, resumable_exit_code
 from odvae.data import Skipped, open_source
 from odvae.data.shards.packing import Reencode
 from odvae.data.shards.source import HELDOUT_FOLDER, TRAIN_FOLDER
@@ -27,7 +20,6 @@ from odvae.data.shards.writer import ShardWriter, Written
 from odvae.errors import UserError
 from odvae.experiment.progress import bars
 
-_DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 _LOCK_NAME = ".lock"
 _LEAST_MB, _MOST_MB = 1e-3, 1e5
 _SKIPPED_SHOWN = 10
@@ -45,30 +37,11 @@ class _Asked:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write shards; returns the exit code: 2 for a user's mistake."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            _shard(_parse(argv))
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    except KeyboardInterrupt:
-        print("odvae: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        if os.environ.get(_DEBUG_VARIABLE, "") not in ("", "0"):
-            raise
-        print(f"odvae: {explain(error)}", file=sys.stderr)
-        return 2
-    return 0
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(message)
+    return resumable_exit_code(lambda: _shard(_parse(argv)))
 
 
 def _parse(argv: Sequence[str] | None) -> _Asked:
-    parser = _Parser(
+    parser = Parser(
         prog="odvae shard",
         description="Write the videos of a source as WebDataset shards, train/ and heldout/ in "
         "DST. Videos shorter than a clip of the configuration are left out. A killed command goes "
