@@ -31,8 +31,10 @@ class Clips(Protocol):
         """How many draws of each video could not be read."""
         ...
 
-    def batch(self, step: int, batch: int, data_round: int = 0) -> Tensor:
-        """The clips of a training step: float32 (batch, 3, T, H, W) in [-1, 1]."""
+    def batch(
+        self, step: int, batch: int, data_round: int = 0, *, part: range | None = None
+    ) -> Tensor:
+        """The clips of a training step, or a part of them: float32 (B, 3, T, H, W) in [-1, 1]."""
         ...
 
 
@@ -58,8 +60,13 @@ class TrainingClips:
         self._store = store
         self._lock = Lock()  # guards skipped
 
-    def batch(self, step: int, batch: int, data_round: int = 0) -> Tensor:
+    def batch(
+        self, step: int, batch: int, data_round: int = 0, *, part: range | None = None
+    ) -> Tensor:
         """The ``batch`` clips of a training step; another round has other ones.
+
+        Args:
+            part: of processes that share a step, the clips of this one, numbered in the batch.
 
         Returns:
             float32 (batch, 3, T, H, W) in [-1, 1].
@@ -67,7 +74,8 @@ class TrainingClips:
         Raises:
             UserError: too many draws in a row could not be read.
         """
-        return torch.stack([self._clip(step, index, data_round) for index in range(batch)])
+        numbers = range(batch) if part is None else part
+        return torch.stack([self._clip(step, number, data_round) for number in numbers])
 
     def _clip(self, step: int, index: int, data_round: int) -> Tensor:
         # A zero at the end would change the draws.
@@ -104,9 +112,12 @@ def prefetch(
     end_step: int,
     batch: int,
     data_round: int = 0,
+    part: range | None = None,
     workers: int = 2,
 ) -> Generator[Tensor]:
     """The batches of steps ``first_step <= step < end_step``, in order, prepared ahead in threads.
+
+    Arguments are those of ``Clips.batch``.
 
     Closing the iterator stops the threads.
     """
@@ -114,7 +125,7 @@ def prefetch(
     ahead: deque[Future[Tensor]] = deque()
     try:
         for step in range(first_step, end_step):
-            ahead.append(pool.submit(clips.batch, step, batch, data_round))
+            ahead.append(pool.submit(clips.batch, step, batch, data_round, part=part))
             if len(ahead) > workers:
                 yield ahead.popleft().result()
         while ahead:

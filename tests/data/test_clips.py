@@ -77,6 +77,7 @@ def test_a_batch_is_pure(source: Source, config: DataConfig) -> None:
         assert torch.equal(clips.batch(step, 4), first[step])
         assert torch.equal(without_memory.batch(step, 4), first[step])
     assert torch.equal(clips.batch(1, 2), first[1][:2])  # a clip ignores the size of its batch
+    assert torch.equal(clips.batch(2, 4, part=range(1, 3)), first[2][1:3])
 
 
 def test_seed_step_and_place_all_matter(source: Source, config: DataConfig) -> None:

@@ -30,12 +30,9 @@ def folder(videos: list[VideoRange], tmp_path_factory: pytest.TempPathFactory) -
     return make_shards(tmp_path_factory.mktemp("shards"), videos, per_shard=3)
 
 
-def clips_of(
-    folder: Path, *, seed: int = 0, rank: int = 0, world_size: int = 1, augment: Augment
-) -> ShardClips:
+def clips_of(folder: Path, *, seed: int = 0, augment: Augment) -> ShardClips:
     shards = open_shards(str(folder), cache(folder.parent / "cache"))
-    config = replace(CONFIG, augment=augment)
-    return ShardClips(shards, config, seed=seed, rank=rank, world_size=world_size)
+    return ShardClips(shards, replace(CONFIG, augment=augment), seed=seed)
 
 
 def seen(clips: ShardClips, videos: Sequence[VideoRange], steps: range, *, batch: int) -> list[int]:
@@ -75,18 +72,17 @@ def test_a_batch_is_pure(folder: Path) -> None:
         assert torch.equal(clips.batch(0, 3, data_round), clips.batch(0, 3, data_round))
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_ranks_together_are_one(folder: Path, world_size: int) -> None:
-    whole = clips_of(folder, augment=Augment.colour)
-    ranks = [
-        clips_of(folder, rank=rank, world_size=world_size, augment=Augment.colour)
-        for rank in range(world_size)
-    ]
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_of_a_batch_together_are_the_batch(folder: Path, parts: int) -> None:
+    clips = clips_of(folder, augment=Augment.colour)
+    each = [range(2 * i, 2 * i + 2) for i in range(parts)]
     for step in (0, 3, 7):  # the last one straddles two epochs
-        parts = torch.cat([clips.batch(step, 2) for clips in ranks])
-        assert torch.equal(parts, whole.batch(step, 2 * world_size))
-    with pytest.raises(ValueError, match="rank 2 of 2"):
-        clips_of(folder, rank=2, world_size=2, augment=Augment.none)
+        whole = clips.batch(step, 2 * parts)
+        shared = [
+            clips_of(folder, augment=Augment.colour).batch(step, 2 * parts, part=part)
+            for part in each
+        ]
+        assert torch.equal(torch.cat(shared), whole)
 
 
 def test_foreign_shards_give_the_same_frames(videos: list[VideoRange], tmp_path: Path) -> None:

@@ -25,30 +25,18 @@ WINDOW_SHARDS = 4  # whose samples are mixed; two windows are at hand, this one 
 class ShardClips:
     """One random clip of each sample an epoch; a batch depends on the seed and the step only.
 
-    The batches of all ranks together are those of a single one with as many clips: rank ``r`` takes
-    the ``r``-th of ``world_size`` equal slices. May be used from several threads.
+    May be used from several threads; processes that share a step take a part of its batch each.
 
     Attributes:
         skipped: how many draws of each sample, as shard/key, could not be read. Another sample of
             the same few shards is then drawn from the clip's own generator.
     """
 
-    def __init__(
-        self,
-        shards: ShardSet,
-        config: DataConfig,
-        *,
-        seed: int,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank {rank} of {world_size}")
+    def __init__(self, shards: ShardSet, config: DataConfig, *, seed: int) -> None:
         self.skipped: Counter[str] = Counter()
         self._shards = shards
         self._config = config
         self._seed = seed
-        self._rank, self._world_size = rank, world_size
         counts = [len(shard.samples) for shard in shards.shards]
         # One order a round; a round begins when training had to go back.
         self._order = cache(
@@ -63,11 +51,16 @@ class ShardClips:
 
     @property
     def epoch_samples(self) -> int:
-        """Samples of an epoch, over all ranks."""
+        """Samples of an epoch."""
         return self._order(0).total
 
-    def batch(self, step: int, batch: int, data_round: int = 0) -> Tensor:
-        """This rank's ``batch`` clips of a training step; another round has another order.
+    def batch(
+        self, step: int, batch: int, data_round: int = 0, *, part: range | None = None
+    ) -> Tensor:
+        """The ``batch`` clips of a training step; another round has another order.
+
+        Args:
+            part: of processes that share a step, the clips of this one, numbered in the batch.
 
         Returns:
             float32 (batch, 3, T, H, W) in [-1, 1].
@@ -75,12 +68,10 @@ class ShardClips:
         Raises:
             UserError: a shard cannot be had, or too many draws in a row could not be read.
         """
-        first = self._rank * batch  # in the batch of all ranks
-        start = step * batch * self._world_size
-        self._fetch_ahead(start + first, data_round)
-        return torch.stack(
-            [self._clip(step, start, index, data_round) for index in range(first, first + batch)]
-        )
+        numbers = range(batch) if part is None else part
+        start = step * batch
+        self._fetch_ahead(start + numbers.start, data_round)
+        return torch.stack([self._clip(step, start, number, data_round) for number in numbers])
 
     def _clip(self, step: int, start: int, index: int, data_round: int) -> Tensor:
         entropy = [self._seed, step, index, data_round]
