@@ -12,6 +12,7 @@ from odvae.vaes.methods import Method
 NOT_IDENTITY = {
     "output_dir",
     "rerun",
+    "dry_run",
     "checkpoint",
     *(f"weights.{method.value}" for method in Method),
     "data.path",

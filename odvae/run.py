@@ -28,6 +28,7 @@ from odvae.errors import UserError
 from odvae.experiment import pipeline
 from odvae.experiment.assembly import assist
 from odvae.experiment.crew import crew
+from odvae.experiment.dry_run import RunCost, estimate_run, print_costs
 from odvae.experiment.launch import PARENT_RUN_VARIABLE
 from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.progress import (
@@ -41,6 +42,7 @@ from odvae.experiment.table import summarise
 from odvae.tracking import Store
 from odvae.training.precision import resolve as resolve_arithmetic
 from odvae.training.team import Team, TeamBroken
+from odvae.training.video_recipe import lpips_at_hand
 
 _MULTIRUN = ("-m", "--multirun")
 _DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
@@ -118,6 +120,11 @@ def _compose() -> list[_Composed]:
 
 def _run(jobs: Sequence[_Composed]) -> None:
     configs = [resolve(job.config) for job in jobs]  # all are checked before any starts
+    if any(config.dry_run for config in configs):
+        names = _told_apart([job.overrides for job in jobs])
+        costs = [_cost(config) for config in configs]
+        print_costs(names, costs, Console())
+        return
     name = _typed()
     status_file = os.environ.get(STATUS_FILE_VARIABLE)
     if jobs[0].in_sweep:
@@ -132,6 +139,18 @@ def _run(jobs: Sequence[_Composed]) -> None:
             _run_for_sweep(configs[0], name, StatusFile(Path(status_file)), team)
         else:
             _run_at_terminal(configs[0], name, Console(), team)
+
+
+def _told_apart(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Names of jobs: what not all of them were given."""
+    common = set.intersection(*map(set, lines)) if len(lines) > 1 else set()
+    common |= {word for line in lines for word in line if word.startswith("dry_run=")}
+    return [" ".join(word for word in line if word not in common) or "default" for line in lines]
+
+
+def _cost(config: RunConfig) -> RunCost:
+    arithmetic = resolve_arithmetic(config.trainer.device, config.trainer.precision)
+    return estimate_run(config, arithmetic, lpips_loss=lpips_at_hand(config.losses))
 
 
 def _assist(config: RunConfig, team: Team) -> None:

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 # What torch.autocast computes in lower precision, of what the model consists of; and what it
 # computes in float32 all the same.
 _LOWER = {torch.conv2d, torch.conv3d, F.conv2d, F.conv3d}
-_FLOAT32 = {F.group_norm, F.interpolate}
+_FLOAT32 = {F.group_norm, F.interpolate, F.normalize}
 
 
 class AsOnGpu(TorchFunctionMode):

@@ -234,3 +234,12 @@ def test_a_saved_model_is_evaluated(finished: Finished) -> None:
     (run,) = finished.store.find({"task": "evaluate"})
     assert run.tags["variant"] == "4"  # the model's, whatever the command line says
     assert run.metrics["eval/psnr_db"] == finished.run.metrics["eval/psnr_db"]
+
+
+def test_a_dry_run_says_what_it_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
+    line = ("-m", "preset=smoke", "variant=1,4", "dry_run=true")
+    ran = run_here(tmp_path, *line)
+    assert (ran.code, ran.err) == (0, "")
+    rows = [line for line in ran.out.splitlines() if line.startswith("variant=")]
+    assert [row.split()[0] for row in rows] == ["variant=1", "variant=4"]
+    assert not list(tmp_path.iterdir())
