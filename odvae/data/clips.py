@@ -21,6 +21,7 @@ from odvae.data.video import UnreadableVideo
 from odvae.errors import UserError
 
 MAX_FAILED_DRAWS = 20  # in a row, for one clip
+_AHEAD = 2  # batches waiting for each worker: one that takes long does not stop the others
 
 
 class Clips(Protocol):
@@ -126,7 +127,7 @@ def prefetch(
     try:
         for step in range(first_step, end_step):
             ahead.append(pool.submit(clips.batch, step, batch, data_round, part=part))
-            if len(ahead) > workers:
+            if len(ahead) > _AHEAD * workers:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

@@ -66,6 +66,7 @@ class DataConfig:
     heldout_fraction: float = 0.3  # of a video's time, or of the files of a folder
     eval_clips: int = 24  # clips of the evaluation manifest, or all there are if fewer
     augment: Augment = Augment.flip
+    workers: int = 2  # threads that read training clips ahead
 
     def __post_init__(self) -> None:
         if self.clip_frames < 1:
@@ -87,8 +88,9 @@ class DataConfig:
                 f"data.heldout_fraction must lie between 0 and 1 (both excluded), "
                 f"got {self.heldout_fraction}"
             )
-        if self.eval_clips < 1:
-            raise UserError(f"data.eval_clips must be at least 1, got {self.eval_clips}")
+        for name in ("eval_clips", "workers"):
+            if getattr(self, name) < 1:
+                raise UserError(f"data.{name} must be at least 1, got {getattr(self, name)}")
         self._check_places()
 
     def _check_places(self) -> None:

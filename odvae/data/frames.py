@@ -12,6 +12,7 @@ from odvae.data.ranges import VideoRange
 from odvae.data.video import UnreadableVideo, index_frames, iter_frames
 
 WHOLE_VIDEO_FRAMES = 1500  # a longer video is never decoded whole: a minute at 25 fps
+INDEXED_FRAMES = 4_000_000  # of all videos whose index is kept: 8 bytes each, or a file name
 
 
 class FrameStore:
@@ -26,7 +27,8 @@ class FrameStore:
         self.short_side_px = short_side_px
         self._left_bytes = budget_mb * 2**20
         self._lock = Lock()  # guards what follows
-        self._videos: dict[Path, _Video] = {}
+        self._videos: dict[Path, _Video] = {}  # the one asked for last comes last
+        self._indexed_frames = 0
 
     def window(
         self, video: VideoRange, start: int, *, count: int, stride: int = 1
@@ -47,7 +49,7 @@ class FrameStore:
                 f"{video.first_frame}..{video.end_frame - 1}"
             )
         with self._lock:
-            entry = self._videos.setdefault(video.path, _Video())
+            entry = self._videos[video.path] = self._videos.pop(video.path, _Video())
         with entry.lock:
             index, kept = self._indexed(video.path, entry)
         if kept is not None:
@@ -59,10 +61,22 @@ class FrameStore:
         """The video's index and, from the second time on, its frames if they can be kept."""
         if entry.index is None:
             entry.index = index_frames(path)
+            with self._lock:
+                self._indexed_frames += entry.index.info.frames
+                self._forget()
         elif not entry.tried:
             entry.tried = True
             entry.kept = self._whole(path, entry.index)
         return entry.index, entry.kept
+
+    def _forget(self) -> None:
+        """Drop the indexes that were not used for the longest time: a large folder has no end."""
+        for path, entry in list(self._videos.items()):
+            if self._indexed_frames <= INDEXED_FRAMES:
+                return
+            if entry.index is not None and entry.kept is None and not entry.lock.locked():
+                self._indexed_frames -= entry.index.info.frames
+                del self._videos[path]
 
     def _whole(self, path: Path, index: FrameIndex) -> NDArray[np.uint8] | None:
         """All frames of a video, None if it is long, over the budget or not readable throughout."""

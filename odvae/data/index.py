@@ -4,7 +4,7 @@ The container's own frame count is never used: it is 0 in Matroska and wrong in 
 off. The packets are counted instead, which reads the file but decodes one frame only.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, dropwhile
@@ -22,6 +22,10 @@ FALLBACK_FPS = 25.0  # for a file that names no frame rate
 
 # A half-written last packet is dropped; a file may not make us read the network.
 _DEMUX_OPTIONS = {"fflags": "+discardcorrupt", "protocol_whitelist": "file"}
+
+# Decoders that tell a frame which no other refers to, and can pass over it without changing the
+# others. H.264 says so of each frame (7.4.1, nal_ref_idc); what HEVC says is true of some layers.
+_MARKING_UNREFERENCED = {"h264"}
 
 
 class UnreadableVideo(Exception):
@@ -85,13 +89,19 @@ class VideoIndex:
     def numbered_frames(
         self, path: Path, start: int, *, stride: int
     ) -> Generator[tuple[int, VideoFrame]]:
-        """Decode all from a key frame at or before ``start`` on, whatever the stride."""
+        """Decode from a key frame at or before ``start`` on, all that the frames asked for need."""
         if self.pts is None:
             with opened_video(path) as (container, stream):
                 yield from enumerate(decoded_frames(container, stream))
             return
-        keys = int(np.searchsorted(self.key_pts, self.pts[start], side="right"))
+        pts = self.pts
+        keys = int(np.searchsorted(self.key_pts, pts[start], side="right"))
         key = self.key_pts[keys - 1]
+
+        def is_wanted(time: int) -> bool:
+            steps, rest = divmod(int(np.searchsorted(pts, time)) - start, stride)
+            return (steps >= 0 and rest == 0) or time == key
+
         # Some containers land late, on the key frame after the one asked for. What comes out is
         # therefore checked; then one key frame earlier is tried, then the start of the file.
         for aim in (*self.key_pts[1:keys][-1:-3:-1], None):
@@ -100,14 +110,14 @@ class VideoIndex:
                     container.seek(int(aim), stream=stream)
                 frames = dropwhile(
                     lambda frame: frame.pts is None or frame.pts < key,
-                    decoded_frames(container, stream),
+                    decoded_frames(container, stream, is_wanted=is_wanted),
                 )
                 first = next(frames, None)
                 if first is None or (first.pts != key and aim is not None):
                     continue
                 for frame in chain([first], frames):
-                    place = int(np.searchsorted(self.pts, frame.pts or 0))
-                    if place < self.pts.size and self.pts[place] == frame.pts:
+                    place = int(np.searchsorted(pts, frame.pts or 0))
+                    if place < pts.size and pts[place] == frame.pts:
                         yield place, frame
                 return
 
@@ -129,13 +139,24 @@ def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableVideo(path, error.strerror or str(error)) from error
 
 
-def decoded_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def decoded_frames(
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    is_wanted: Callable[[int], bool] = lambda pts: True,
+) -> Iterator[VideoFrame]:
     """Decode from where the container stands to its end, in display order.
 
     A packet that does not decode, or a frame that the decoder had to make up in part, leaves a gap;
     the caller sees it in the frames' ``pts``.
+
+    Args:
+        is_wanted: by its pts. A frame that is not wanted may be left out.
     """
     for packet in _packets(container, stream):
+        if stream.codec_context.name in _MARKING_UNREFERENCED:
+            needed = packet.pts is None or is_wanted(packet.pts)
+            stream.codec_context.skip_frame = "DEFAULT" if needed else "NONREF"
         yield from _decoded(packet)
     yield from stream.decode(None)  # the frames that the decoder still holds back
 

@@ -38,6 +38,12 @@ def test_stride_and_eval_clips_are_positive() -> None:
         DataConfig(eval_clips=0)
 
 
+@pytest.mark.parametrize("workers", [0, -1])
+def test_somebody_reads_ahead(workers: int) -> None:
+    with pytest.raises(UserError, match=rf"^data\.workers must be at least 1, got {workers}$"):
+        DataConfig(workers=workers)
+
+
 def test_a_folder_needs_a_path_and_only_a_folder_has_one() -> None:
     with pytest.raises(UserError, match=r"^data=folder needs data\.path=FOLDER$"):
         DataConfig(source=DataSource.folder)

@@ -8,6 +8,8 @@ import pytest
 
 from odvae.data import FrameStore, UnreadableVideo, VideoRange, read_frames, resize_short_side
 from odvae.data import frames as frames_module
+from odvae.data.index import FrameIndex
+from odvae.data.video import index_frames
 
 from .made_videos import FORMATS, damage_frame, make_video
 
@@ -88,3 +90,30 @@ def test_threads_see_the_same_frames(video: VideoRange) -> None:
         windows = pool.map(lambda start: store.window(video, start, count=5), starts)
         for start, window in zip(starts, windows, strict=True):
             np.testing.assert_array_equal(window, whole[start : start + 5])
+
+
+def test_indexes_of_a_large_folder_are_forgotten(
+    video: VideoRange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that was asked for longest ago is read anew, the others are not."""
+    monkeypatch.setattr(frames_module, "INDEXED_FRAMES", 80)
+    indexed: list[Path] = []
+
+    def recording(path: Path) -> FrameIndex:
+        indexed.append(path)
+        return index_frames(path)
+
+    monkeypatch.setattr(frames_module, "index_frames", recording)
+    videos = [video]
+    for name in ("b.mkv", "c.mkv"):
+        copy = tmp_path / name
+        copy.write_bytes(video.path.read_bytes())
+        videos.append(VideoRange(copy, name, 3, 40))
+    a, b, c = videos
+    store = FrameStore(SHORT_SIDE_PX, budget_mb=0)
+    expected = store.window(a, 3, count=5)
+    for one in (b, a, c, a, c, b):  # c drives out b, b drives out a
+        np.testing.assert_array_equal(store.window(one, 3, count=5), expected)
+    assert indexed == [a.path, b.path, c.path, b.path]
+    np.testing.assert_array_equal(store.window(a, 3, count=5), expected)
+    assert indexed[4:] == [a.path]

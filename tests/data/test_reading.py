@@ -1,6 +1,8 @@
 """Reading is exact: whatever the format, frame n read by seeking is frame n."""
 
 import os
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +149,15 @@ def test_a_written_video_reads_back(height: int, width: int, tmp_path: Path) -> 
     assert np.abs(frames - expected).max() < 6
     with opened_video(tmp_path / "v.mp4") as (_, stream):
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+
+
+def test_frames_that_nothing_needs_are_not_decoded(tmp_path: Path) -> None:
+    """An H.264 file says of each B-frame that no other frame refers to it."""
+    video = make_video(tmp_path / "v.mp4", FRAMES, FORMATS["mp4, B-frames"])
+    index = index_video(video)
+    with closing(index.numbered_frames(video, 23, stride=1)) as numbered:
+        before = [number for number, _ in takewhile(lambda one: one[0] < 23, numbered)]
+    assert 12 in before and len(before) < 11  # key frames are at 12 and 24
 
 
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no real clips at {CLIPS} (set ODVAE_CLIPS)")
