@@ -34,6 +34,7 @@ FIGURES = (
     Figure("04_frame_position", "04_frame_position.ipynb"),
     Figure("05_cost", "05_cost.ipynb"),
     Figure("06_reconstruction", "06_reconstruction.ipynb"),
+    Figure("08_tiling", "08_tiling.ipynb"),
 )
 
 

@@ -67,7 +67,8 @@ class Attention(Stage):
     def forward(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
         h = self.norm.into(x, torch.empty_like(x))
         qkv = F.linear(as_pixels(h), self.to_qkv, self.qkv_bias)
-        q, k, v = qkv.view(len(x), 1, -1, 3 * x.shape[1]).chunk(3, dim=-1)  # (T, 1, H * W, C)
+        tokens = (len(x), 1, x.shape[2] * x.shape[3], 3 * x.shape[1])
+        q, k, v = qkv.view(tokens).chunk(3, dim=-1)  # (T, 1, H * W, C)
         attended = F.scaled_dot_product_attention(q, k, v)
-        h = F.linear(attended.reshape(-1, x.shape[1]), self.to_out, self.out_bias)
+        h = F.linear(attended.flatten(0, 2), self.to_out, self.out_bias)
         return x.add_(of_pixels(h, x)), None

@@ -47,14 +47,9 @@ def _stage(module: nn.Module, dtype: torch.dtype) -> Stage:
         case ResnetBlock():
             return _block(module, dtype)
         case FrameAttention():
-            qkv = [_weights(part, dtype) for part in (module.q, module.k, module.v)]
-            norm = _norm(module.norm, dtype, swish=False)
-            return Attention(norm, qkv, _weights(module.proj_out, dtype))
+            return _attention(module, dtype)
         case Downsample():
-            weight, bias = _weights(module.conv, dtype)
-            if weight.ndim == 5 and weight.shape[2] > 1:
-                return SpaceTimeDown(weight, bias)
-            return SpatialDown(_flat(weight), bias)
+            return _down(module, dtype)
         case SpatialUpsample():
             weight, bias = _weights(module.conv, dtype)
             return FrameConv(_flat(weight), bias, NEAREST_DOUBLED)
@@ -89,6 +84,19 @@ def _block(module: ResnetBlock, dtype: torch.dtype) -> Block:
     return Block(norms[0], convs[0], norms[1], convs[1], shortcut)
 
 
+def _attention(module: FrameAttention, dtype: torch.dtype) -> Attention:
+    qkv = [_weights(part, dtype) for part in (module.q, module.k, module.v)]
+    norm = _norm(module.norm, dtype, swish=False)
+    return Attention(norm, qkv, _weights(module.proj_out, dtype))
+
+
+def _down(module: Downsample, dtype: torch.dtype) -> Stage:
+    weight, bias = _weights(module.conv, dtype)
+    if weight.ndim == 5 and weight.shape[2] > 1:
+        return SpaceTimeDown(weight, bias)
+    return SpatialDown(_flat(weight), bias)
+
+
 def _norm(module: nn.Module, dtype: torch.dtype, *, swish: bool) -> Norm:
     assert isinstance(module, nn.GroupNorm)
     per_frame = isinstance(module, FrameGroupNorm)
@@ -103,7 +111,8 @@ def _weights(module: nn.Module, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if not isinstance(module, CausalConv3d | FrameConv2d | nn.GroupNorm):
         raise TypeError(f"no accelerated form of {type(module).__name__} is known")
     assert module.bias is not None
-    return tuple(p.detach().to(dtype, copy=True) for p in (module.weight, module.bias))
+    weight, bias = (p.detach().to(dtype, copy=True) for p in (module.weight, module.bias))
+    return weight, bias
 
 
 def _flat(weight: Tensor) -> Tensor:

@@ -29,7 +29,6 @@ class TemporalConv(Stage):
 
     summed: Tensor
     bias: Tensor
-    points: Tensor  # a prepared kernel for each product of a tile
     data_to_points: Tensor
     points_to_outputs: Tensor
 
@@ -39,14 +38,13 @@ class TemporalConv(Stage):
         method = filtering(tile_frames(weight.dtype))
         self.tile = method.tile
         self.bias_point = method.constant_point
-        taps = [tap.double() for tap in weight.unbind(2)]
-        prepared = [
-            kernel.prepare(a * taps[0] + b * taps[1] + c * taps[2]).to(weight.dtype)
-            for a, b, c in [(1.0, 1.0, 1.0), *method.taps.tolist()]
-        ]
-        self.register_buffer("summed", prepared[0])
-        for point, at_point in enumerate(prepared[1:]):
-            self.register_buffer(f"point_{point}", at_point)
+        taps = weight.double().transpose(0, 2).flatten(1)  # (3, C_in * C_out * 9)
+        sizes = (weight.shape[1], weight.shape[0], 3, 3)
+        for point, mix in enumerate(method.taps.to(taps).split(1)):
+            at_point = (mix @ taps).view(sizes).transpose(0, 1)
+            self.register_buffer(f"point_{point}", kernel.prepare(at_point).to(weight.dtype))
+        summed = taps.sum(0).view(sizes).transpose(0, 1)
+        self.register_buffer("summed", kernel.prepare(summed).to(weight.dtype))
         self.register_buffer("bias", bias)
         self.register_buffer("data_to_points", method.inputs.to(weight))
         self.register_buffer("points_to_outputs", method.outputs.to(weight))

@@ -5,6 +5,7 @@ and every 2D convolution takes them as they are. A batch is coded clip by clip.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -55,7 +56,7 @@ def strips(height: int, most_rows: int) -> Iterator[Rows]:
     """Cut a frame into strips of about equal height, none above ``most_rows``."""
     count = -(-height // max(1, most_rows))
     edges = [height * i // count for i in range(count + 1)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         yield Rows(first, last, height)
 
 
@@ -83,4 +84,4 @@ def as_pixels(x: Tensor) -> Tensor:
 def of_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """(T * H * W, C') back to (T, C', H, W), with T, H and W of another clip."""
     frames, _, height, width = like.shape
-    return pixels.view(frames, height, width, -1).permute(0, 3, 1, 2)
+    return pixels.view(frames, height, width, pixels.shape[1]).permute(0, 3, 1, 2)

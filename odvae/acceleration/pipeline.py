@@ -36,7 +36,8 @@ class Pipeline(Stage):
         """Framewise stages that follow each other together, every other stage alone."""
         stages = [stage for stage in self.stages if isinstance(stage, Stage)]
         for framewise, run in groupby(stages, key=lambda stage: stage.framewise):
-            yield from [list(run)] if framewise else ([stage] for stage in run)
+            together = list(run)
+            yield from [together] if framewise else [[stage] for stage in together]
 
     def _framewise(self, run: list[Stage], x: Tensor) -> Tensor:
         frames = max(1, self.chunk_pixels // (x.shape[2] * x.shape[3]))

@@ -14,7 +14,7 @@ class SpaceTimeDown(Stage):
     """A 3x3x3 causal convolution with stride 2 in T, H and W, padded right and bottom by a pixel.
 
     The three taps are 2D convolutions of every other frame; those of frame 0 are summed. The state
-    is what later outputs see: the last frame of an even number, and the one after it if it is there.
+    is what later outputs see: the last frame of an even number and, if there is one, its successor.
     """
 
     summed: Tensor

@@ -39,7 +39,6 @@ class ToThinConv(Stage):
 
     prepared: Tensor
     bias: Tensor
-    no_bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()

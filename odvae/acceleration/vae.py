@@ -75,10 +75,11 @@ class AcceleratedVAE(nn.Module):
         states = states or [None] * len(x)
         coded, after = [], []
         for clip, state in zip(x, states, strict=True):
-            y, state = coder(_stored(clip, self.dtype), state, last=last)
+            y, state_after = coder(_stored(clip, self.dtype), state, last=last)
             coded.append(y.to(x.dtype).transpose(0, 1))  # (C', T', H', W')
-            after.append(state)
-        return torch.stack([y.contiguous() for y in coded]), None if last else after
+            after.append(state_after)
+            del y
+        return torch.stack(coded).contiguous(), None if last else after
 
     def _check_streams(self) -> None:
         if self.streams is not None:
@@ -89,14 +90,14 @@ class AcceleratedVAE(nn.Module):
             raise ValueError(f"video must be (B, 3, T, H, W), got {tuple(video.shape)}")
         (height, width), space = video.shape[3:], self.compression.height
         if height % space or width % space:
-            raise ValueError(
-                f"height and width must be multiples of {space}, got {height}x{width}"
-            )
+            raise ValueError(f"height and width must be multiples of {space}, got {height}x{width}")
 
     def _check_latents(self, latents: Tensor) -> None:
         channels = self.latent_channels
         if latents.ndim != 5 or latents.shape[1] != channels:
-            raise ValueError(f"latents must be (B, {channels}, t, h, w), got {tuple(latents.shape)}")
+            raise ValueError(
+                f"latents must be (B, {channels}, t, h, w), got {tuple(latents.shape)}"
+            )
 
 
 def accelerate(vae: ODVAE, *, dtype: torch.dtype | None = None) -> AcceleratedVAE:

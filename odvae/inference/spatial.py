@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from odvae.inference.seams import Seams
+
 _ROWS, _COLUMNS = -2, -1
 
 
@@ -63,7 +65,7 @@ def apply_in_tiles(
         (B, C', T', H', W') of the whole frames.
     """
     height, width = x.shape[_ROWS:]
-    if height <= rows.tile and width <= columns.tile:
+    if _fit_one_tile(height, width, rows=rows, columns=columns):
         return fn(x)
     strips: list[Tensor] = []
     above: list[Tensor] = []
@@ -80,6 +82,20 @@ def apply_in_tiles(
         strips.append(torch.cat(kept, dim=_COLUMNS))
         above = tiles
     return torch.cat(strips, dim=_ROWS)
+
+
+def tile_seams(height: int, width: int, *, rows: TileSide, columns: TileSide) -> Seams:
+    """Where tiles of pixels begin, and so the fading from the tile before."""
+    if _fit_one_tile(height, width, rows=rows, columns=columns):
+        return Seams()
+    return Seams(
+        rows_px=tuple(span.start for span in rows.spans(height)[1:]),
+        columns_px=tuple(span.start for span in columns.spans(width)[1:]),
+    )
+
+
+def _fit_one_tile(height: int, width: int, *, rows: TileSide, columns: TileSide) -> bool:
+    return height <= rows.tile and width <= columns.tile
 
 
 def blend(before: Tensor, after: Tensor, *, extent: int, dim: int) -> Tensor:

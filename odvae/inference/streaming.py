@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from odvae.errors import UserError
+from odvae.inference.seams import Seams
 from odvae.model import ClipLengths, Posterior, StreamingVAE, VideoVAE
 from odvae.model.streaming import State
 
@@ -97,6 +98,11 @@ def streamed_decode(vae: VideoVAE, latents: Tensor, *, chunk_latents: int) -> Te
     """
     pieces = _chunks(latents, chunk_latents, name="chunk_latents")
     return torch.cat([*decode_stream(vae, pieces)], dim=2)
+
+
+def chunk_seams(frames: int, *, chunk_frames: int) -> Seams:
+    """Where the chunks that are handed in meet."""
+    return Seams(frames=tuple(range(chunk_frames, frames, chunk_frames)))
 
 
 def _chunks(x: Tensor, chunk: int, *, name: str) -> tuple[Tensor, ...]:

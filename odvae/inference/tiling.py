@@ -132,6 +132,7 @@ class TilingConfig:
     tile_px: int = TILE_PX  # side of a tile, a multiple of 8; for spatiotemporal
     overlap: float = OVERLAP  # shared part of a tile's side, 0 to 0.5; for spatiotemporal
     chunk_frames: int = CHUNK_FRAMES  # frames handed in at a time; for stream
+    certificate: bool = True  # compare with the whole clip at last; takes that clip's memory
 
     def __post_init__(self) -> None:
         _check_group(self.group_frames)
@@ -154,8 +155,10 @@ class TilingConfig:
 
     def unread(self) -> set[str]:
         """The fields that mean nothing in this mode."""
-        read = {field.name for field in fields(_TILINGS[self.mode])}
-        return {field.name for field in fields(self)} - read - {"mode"}
+        if self.mode is TilingMode.off:
+            return {field.name for field in fields(self)} - {"mode"}
+        read = {field.name for field in fields(_TILINGS[self.mode])} | {"mode", "certificate"}
+        return {field.name for field in fields(self)} - read
 
 
 def check_tile(tile_px: int, overlap: float, *, compression: int) -> None:

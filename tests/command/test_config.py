@@ -154,6 +154,7 @@ NO_MATTER |= {
 }
 IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
 IN_TILES = {"tiling.tile_px", "tiling.overlap"}
+IF_TILED = {"tiling.certificate"}
 ADVERSARY = {f"losses.adversarial.{name}" for name in ("weight", "learning_rate")}
 RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")}
 
@@ -171,7 +172,15 @@ RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")
         ),
         (
             ["init=random"],
-            {"train.learning_rate", *IN_GROUPS, *IN_TILES, *IN_CHUNKS, *RECIPE, *ADVERSARY},
+            {
+                "train.learning_rate",
+                *IN_GROUPS,
+                *IN_TILES,
+                *IN_CHUNKS,
+                *IF_TILED,
+                *RECIPE,
+                *ADVERSARY,
+            },
         ),
         (
             ["model=sd_vae", "tiling=stream", "image_vae=local"],
