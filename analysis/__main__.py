@@ -35,6 +35,7 @@ FIGURES = (
     Figure("05_cost", "05_cost.ipynb"),
     Figure("06_reconstruction", "06_reconstruction.ipynb"),
     Figure("07_objectives", "07_objectives.ipynb"),
+    Figure("08_tiling", "08_tiling.ipynb"),
 )
 
 

@@ -35,5 +35,6 @@ def weights_label(tags: Mapping[str, str]) -> str:
 def _name(tags: Mapping[str, str]) -> str:
     if tags["model"] != Method.odvae.value:
         return rival_label(tags)
-    strict = ", strict" if tags["operators"] == "strict" else ""
-    return f"{Method.odvae.row.title} variant {tags['variant']}{strict}"
+    label = f"{Method.odvae.row.title} variant {tags['variant']}"
+    is_strict = tags["operators"].startswith("strict")
+    return f"{label}, {tags['operators'].replace('_', ' ')}" if is_strict else label

@@ -30,7 +30,7 @@ def record(output_dir: Path, *, by: Factor, to: Path) -> None:
     """Write the largest comparable set of runs that differ in ``by``. Raises UserError if none."""
     selection = choose(load(output_dir), by=by)
     table = selection.runs.table.drop(columns="started").dropna(axis="columns", how="all")
-    table = table.sort_values(["model", "variant", "init", "seed"])
+    table = table.sort_values(["model", "variant", "init", "seed", "cut"])
     environments = [
         json.loads(selection.runs.store.artifact(run_id, "environment.json").read_text())
         for run_id in table["run_id"]

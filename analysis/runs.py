@@ -1,5 +1,6 @@
 """Finished runs as a table, one row a run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 from analysis.methods import method_label
 from analysis.terms import TERMS, objective
 from odvae.errors import UserError
+from odvae.inference import TilingConfig, TilingMode
 from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 from odvae.tracking import LoggedRun, Status, Store
 from odvae.vaes.methods import Method
@@ -16,6 +18,7 @@ TAGS = (
     "task",
     "model",
     "weights",
+    "weights.sha256",
     "preset",
     "data",
     "operators",
@@ -30,7 +33,8 @@ TAGS = (
     "init",
     "seed",
 )
-PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", "tiling.group_frames")
+TILING = tuple(f"tiling.{name}" for name in ("group_frames", "tile_px", "overlap", "chunk_frames"))
+PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", *TILING)
 _OBJECTIVE = (
     "objective",
     "setting_but_terms",
@@ -49,8 +53,9 @@ class Runs:
     """Runs of a store.
 
     ``table`` has a row a run: ``run_id``, ``started``, ``method`` (what was measured, in words),
-    the columns of TAGS and PARAMS (text, empty where a run lacks it), those of ``terms.objective``
-    and one column a metric (its last value; NaN where a run lacks it).
+    ``cut`` (operators and tiling, in words), the columns of TAGS and PARAMS (text, empty where a
+    run lacks it or its tiling does not read it), those of ``terms.objective`` and one column a
+    metric (its last value; NaN where a run lacks it).
     """
 
     store: Store
@@ -65,7 +70,7 @@ def load(output_dir: str | Path) -> Runs:
     store = Store.open(Path(output_dir))
     logged = store.find({"odvae.kind": "run"})
     rows = [_row(run) for run in logged if run.status == Status.FINISHED.value]
-    columns = ["run_id", "started", "method", *TAGS, *PARAMS, *_OBJECTIVE]
+    columns = ["run_id", "started", "method", "cut", *TAGS, *PARAMS, *_OBJECTIVE]
     metrics = sorted({name for row in rows for name in row} - set(columns))
     return Runs(store, pd.DataFrame(rows, columns=columns + metrics))
 
@@ -73,8 +78,26 @@ def load(output_dir: str | Path) -> Runs:
 def _row(run: LoggedRun) -> dict[str, object]:
     tags = {name: run.tags.get(name, _MEANT.get(name, "")) for name in TAGS}
     params = {name: run.params.get(name, "") for name in PARAMS}
+    params |= dict.fromkeys(_unread(tags["tiling"]), "")
     metrics = dict(run.metrics)
     if tags["model"] == Method.odvae.value:
         metrics.setdefault("cost/vcpr", TIME_COMPRESSION * SPACE_COMPRESSION**2)
     about = {"run_id": run.run_id, "started": run.started, "method": method_label(tags)}
+    about["cut"] = f"{tags['operators']} operators, {tiling_label(tags['tiling'], params)}"
     return {**about, **tags, **params, **objective(run), **metrics}
+
+
+def tiling_label(mode: str, fields: Mapping[str, str]) -> str:
+    """A tiling in words, with the size of its parts; of no mode, the mode itself."""
+    frames = fields["tiling.group_frames"] or fields["tiling.chunk_frames"]
+    tile = f", tiles of {fields['tiling.tile_px']} px" if fields["tiling.tile_px"] else ""
+    return f"{mode} {frames}".strip() + tile
+
+
+def _unread(mode: str) -> set[str]:
+    """Fields of TILING that say nothing of a run."""
+    known = {one.value for one in TilingMode}
+    if mode not in known:
+        return set()
+    unread = TilingConfig(mode=TilingMode(mode)).unread()
+    return {name for name in TILING if name.removeprefix("tiling.") in unread}

@@ -8,12 +8,12 @@ from typing import Literal
 import pandas as pd
 
 from analysis.looks import in_order
-from analysis.runs import PARAMS, NoRuns, Runs
+from analysis.runs import PARAMS, TILING, NoRuns, Runs
 from analysis.terms import TERMS
 from odvae.errors import UserError
 from odvae.vaes.methods import Method
 
-Factor = Literal["variant", "init", "model", "objective"]
+Factor = Literal["variant", "init", "model", "objective", "tiling"]
 
 SETTING = (
     *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
@@ -26,13 +26,14 @@ COMMANDS: dict[Factor, str] = {
     "init": "python -m odvae.run -m +experiment=inits",
     "model": "python -m odvae.run -m +experiment=reconstruction",
     "objective": "python -m odvae.run -m +experiment=losses",
+    "tiling": "python -m odvae.run -m +experiment=tiling task=evaluate checkpoint=PATH",
 }
 
 # What was evaluated alike, however it was trained: the clips, their size and their tiles.
-_EVALUATION = (
-    *("data", "protocol", "tiling"),
-    *("tiling.group_frames", "data.clip_frames", "data.size_px"),
-)
+_EVALUATION = ("data", "protocol", "tiling", "data.clip_frames", "data.size_px", *TILING)
+# Of tilings: what was evaluated alike, but for the tiles.
+_MODEL = ("model", "variant", "model.width", "precision", "device")
+_CLIPS = (*(name for name in _EVALUATION if name not in ("tiling", *TILING)), *_MODEL)
 # Of objectives: both of these follow from their terms.
 _OF_TERMS = ("setting", "lpips_loss")
 _HELD: dict[Factor, tuple[str, ...]] = {
@@ -40,12 +41,14 @@ _HELD: dict[Factor, tuple[str, ...]] = {
     "init": ("variant",),
     "model": ("init",),
     "objective": ("variant", "init", "setting_but_terms"),
+    "tiling": ("variant",),
 }
 _COLUMNS: dict[Factor, str] = {
     "variant": "variant",
     "init": "init",
     "model": "method",
     "objective": "objective",
+    "tiling": "cut",
 }
 # Of methods: how OD-VAE was chosen to start, its fullest variant and the one the paper chose.
 _INIT = "tail"
@@ -109,7 +112,8 @@ def choose(
     Variants, initialisations and objectives are those of OD-VAE, trained; a term that several
     objectives have counts the same in each. Models are methods: trained at equal budget, and saved
     ones evaluated on the same clips; OD-VAE takes part with variants 1 and 4, started from the
-    image VAE's tail.
+    image VAE's tail. Tilings are those of saved OD-VAEs, one for each kind of operators, evaluated
+    whole and tiled on the same clips.
 
     Args:
         runs: all runs.
@@ -133,7 +137,8 @@ def choose(
         what = f"that differ in {by} alone" if least_levels > 1 else "yet"
         raise NoRuns(f"no finished runs{wanted} {what}; make them: {COMMANDS[by]}")
     largest = max(sets, key=lambda group: (len(group), group["started"].max()))
-    return Selection(Runs(runs.store, largest), by, _shared(largest, held))
+    shared = _shared_by_tilings(largest) if by == "tiling" else _shared(largest, held)
+    return Selection(Runs(runs.store, largest), by, shared)
 
 
 def _restricted(
@@ -152,6 +157,8 @@ def _comparable(table: pd.DataFrame, by: Factor) -> Iterator[pd.DataFrame]:
             return _methods(table)
         case "objective":
             return _objectives(table)
+        case "tiling":
+            return _tilings(table)
         case "variant" | "init":
             return _ablations(table, [*SETTING, *_HELD[by]])
 
@@ -196,6 +203,29 @@ def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
             yield pd.concat([group, evaluated])
 
 
+def _tilings(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Evaluations of saved OD-VAEs on the same clips; of each operators, the most tiled one."""
+    evaluated = table[_is_odvae(table) & ~_is_trained(table)]
+    for _, same_clips in evaluated.groupby(list(_CLIPS), sort=False):
+        best: dict[str, pd.DataFrame] = {}
+        for operators, weights in same_clips.groupby("operators", sort=False):
+            for _, saved in weights.groupby("weights.sha256", sort=False):
+                known = best.get(str(operators))
+                if "off" in set(saved["tiling"]) and (known is None or _tiled(saved, known)):
+                    best[str(operators)] = saved
+        if best:
+            yield pd.concat(best.values())
+
+
+def _tiled(some: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether some runs show more tilings than others; of as many, the newer ones count."""
+
+    def worth(runs: pd.DataFrame) -> tuple[int, float]:
+        return runs["cut"].nunique(), runs["started"].max()
+
+    return worth(some) > worth(other)
+
+
 def _takes_part(table: pd.DataFrame) -> "pd.Series[bool]":
     """Which trainings are compared with other methods; theirs may name no initialisation."""
     ours = _is_odvae(table)
@@ -222,3 +252,9 @@ def _shared(table: pd.DataFrame, held: tuple[str, ...]) -> dict[str, str]:
     rows = next(some for some in (ours, trained, table) if len(some))
     names = (*SETTING, *held) if len(trained) else _EVALUATION
     return {name: str(rows[name].iloc[0]) for name in names if rows[name].nunique() == 1}
+
+
+def _shared_by_tilings(table: pd.DataFrame) -> dict[str, str]:
+    """How all were evaluated. What a saved model was trained with, its runs do not know."""
+    names = [name for name in _CLIPS if table[name].nunique() == 1]
+    return {name: str(table[name].iloc[0]) for name in names}

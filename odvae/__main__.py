@@ -6,6 +6,9 @@ from collections.abc import Callable
 _PURPOSES = {
     "run": "train and evaluate; the same as python -m odvae.run (odvae run --help)",
     "describe": "say what a model is: parts, costs, the frames it sees",
+    "reconstruct": "send a video file through a VAE, and write what comes back",
+    "encode": "encode a video file into a file of latents",
+    "decode": "decode such a file into a video file",
     "convert": "write weights in another form, bit for bit",
     "scan": "decode every video of a source once; training then skips the bad ones",
     "shard": "write a source's videos as WebDataset tars",
@@ -27,6 +30,18 @@ def main() -> int:
             from odvae.describe import main as describe
 
             entry = describe
+        case "reconstruct":
+            from odvae.reconstruct import main as reconstruct
+
+            entry = reconstruct
+        case "encode":
+            from odvae.encode import main as encode
+
+            entry = encode
+        case "decode":
+            from odvae.decode import main as decode
+
+            entry = decode
         case "convert":
             from odvae.convert import main as convert
 
@@ -46,7 +61,7 @@ def main() -> int:
         case "" | "-h" | "--help":
             print("usage: odvae COMMAND ...\n")
             for name, purpose in _PURPOSES.items():
-                print(f"  {name:9} {purpose}")
+                print(f"  {name:11} {purpose}")
             return 0
         case _:
             allowed = ", ".join(_PURPOSES)

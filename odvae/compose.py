@@ -41,6 +41,11 @@ def exit_code(act: Callable[[], None]) -> int:
 
 def resumable_exit_code(act: Callable[[], None]) -> int:
     """``exit_code`` of what goes on where it was interrupted, by Ctrl-C or SIGTERM: 130."""
+    return interruptible_exit_code(act, left="the same command goes on")
+
+
+def interruptible_exit_code(act: Callable[[], None], *, left: str) -> int:
+    """``exit_code``, or 130 of what Ctrl-C or SIGTERM ended; ``left`` says what there is then."""
     try:
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
@@ -48,7 +53,7 @@ def resumable_exit_code(act: Callable[[], None]) -> int:
         finally:
             signal.signal(signal.SIGTERM, before)
     except KeyboardInterrupt:
-        print("odvae: interrupted; the same command goes on", file=sys.stderr)
+        print(f"odvae: interrupted; {left}", file=sys.stderr)
         return 130
 
 

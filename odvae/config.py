@@ -13,7 +13,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from odvae.config_identity import FACTORS, NOT_IDENTITY, digest_of, flat, plain
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
-from odvae.inference import TilingConfig, TilingMode
+from odvae.inference import TilingConfig
 from odvae.metrics import MetricsConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
 from odvae.training.config import LossConfig, TrainConfig, TrainerConfig
@@ -186,8 +186,7 @@ class RunConfig:
             unread.add("data.fold")
         if self.losses.adversarial.start_step is None:
             unread |= {"losses.adversarial.weight", "losses.adversarial.learning_rate"}
-        if self.tiling.mode is TilingMode.off:
-            unread.add("tiling.group_frames")
+        unread |= {f"tiling.{name}" for name in self.tiling.unread()}
         if random or self.image_vae.resolved(self.model.width) is not ImageVaeSource.local:
             unread |= {name for name in self.flat() if name.startswith("image_vae.recipe.")}
         return unread

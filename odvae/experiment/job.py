@@ -10,6 +10,7 @@ from torch import nn
 from odvae.anatomy import Clip, ModelDescription, Summary, describe, summarise
 from odvae.config import Task
 from odvae.experiment import artifacts
+from odvae.experiment.certificate import certify
 from odvae.experiment.context import Context, image_vae
 from odvae.experiment.evaluation import Bench
 from odvae.experiment.learn import Learner
@@ -43,6 +44,7 @@ class Job:
             vae = self.subject.vae
         self._log_description(vae)
         self._evaluate_and_log(bench, vae, name)
+        certify(self.context, bench, vae)
 
     # -- before training ---------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +46,16 @@ def bars(console: Console) -> Bars:
         console=console,
         transient=True,
     )
+
+
+@contextmanager
+def counting(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr if that is a terminal; give the function how many are done."""
+    console = Console(stderr=True)
+    shown = bars(console)
+    with shown if console.is_terminal else nullcontext():
+        bar = shown.add_task(description, total=total)
+        yield lambda done: shown.update(bar, completed=done)
 
 
 class TerminalProgress:

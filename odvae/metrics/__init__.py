@@ -4,6 +4,7 @@ PSNR and SSIM are those of single frames on [0, 1], LPIPS that of single frames 
 over the frames of a clip and then over clips; FVD is that of the whole set.
 """
 
+from odvae.metrics.equivalence import Equivalence, EquivalenceResult
 from odvae.metrics.evaluate import ClipScores, Evaluation, EvaluationResult, OriginalFeatures
 from odvae.metrics.frechet import frechet_distance
 from odvae.metrics.frechet_features import FeatureNetwork, I3d, UntrainedR3d18
@@ -22,6 +23,8 @@ from odvae.metrics.weights import WeightsMissing
 __all__ = [
     "REFERENCES",
     "ClipScores",
+    "Equivalence",
+    "EquivalenceResult",
     "Evaluation",
     "EvaluationResult",
     "FeatureNetwork",

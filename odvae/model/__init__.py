@@ -7,6 +7,7 @@ from odvae.model.interface import (
     ClipLengths,
     Compression,
     LatentScaling,
+    StreamingVAE,
     VideoVAE,
 )
 from odvae.model.posterior import Deterministic, Encoding, Posterior
@@ -28,6 +29,7 @@ __all__ = [
     "LatentScaling",
     "Operators",
     "Posterior",
+    "StreamingVAE",
     "VideoVAE",
     "from_official",
     "image_state_dict",

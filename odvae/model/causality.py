@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 # Of a late frame nothing reaches back to frame 0. A multiple of every pipeline's period in time.
 _LATE = 1 << 14
@@ -45,22 +45,41 @@ class SeesFrames:
         raise NotImplementedError
 
 
-class Framewise(SeesFrames):
+class Framewise(SeesFrames, nn.Module):
     """An operator whose output frame t depends on input frame t alone."""
 
     def frames_seen(self, frames: Frames) -> Frames:
         """The same frames."""
         return frames
 
+    def stream(self, x: Tensor, state: None, *, last: bool) -> tuple[Tensor, None]:
+        """``forward`` of the frames, with nothing to carry.
 
-class WholeClipStatistics(Framewise):
+        Raises:
+            TypeError: a part of it takes statistics over the whole clip.
+        """
+        if takes_whole_clip_statistics(self):
+            raise TypeError(f"{type(self).__name__} over the whole clip cannot be streamed")
+        return self(x) if x.shape[2] else self.no_frames(x), None
+
+    def no_frames(self, x: Tensor) -> Tensor:
+        """What it makes of (B, C, 0, H, W), without running: not every kernel takes that."""
+        return x
+
+
+class WholeClipStatistics(SeesFrames):
     """An operator that is framewise but for numbers it takes over all frames of the clip.
 
-    ``frames_seen`` leaves these aside: through them every frame depends a little on all frames.
+    ``frames_seen`` leaves these aside: through them every frame depends a little on all frames,
+    so it cannot be streamed.
     """
 
+    def frames_seen(self, frames: Frames) -> Frames:
+        """The same frames."""
+        return frames
 
-_FRAMEWISE = (nn.Identity, nn.SiLU)  # of torch: they cannot declare it themselves
+
+FRAMEWISE_OF_TORCH = (nn.Identity, nn.SiLU)  # they cannot declare it themselves
 
 
 def frames_seen(stages: Sequence[nn.Module], frames: Frames) -> Frames:
@@ -72,7 +91,7 @@ def frames_seen(stages: Sequence[nn.Module], frames: Frames) -> Frames:
     for stage in reversed(stages):
         if isinstance(stage, SeesFrames):
             frames = stage.frames_seen(frames)
-        elif not isinstance(stage, _FRAMEWISE):
+        elif not isinstance(stage, FRAMEWISE_OF_TORCH):
             raise TypeError(f"{type(stage).__name__} does not declare frames_seen")
     return frames
 

@@ -19,6 +19,7 @@ from odvae.model.layers import (
     conv3x3,
 )
 from odvae.model.resampling import Downsample, SpaceTimeUpsample, SpatialUpsample
+from odvae.model.streaming import State, stream_through
 
 PIXEL_CHANNELS = 3
 OUTER_LEVELS = (0, 1)  # the two of highest resolution
@@ -97,6 +98,10 @@ class Coder(SeesFrames, nn.Module):
         for stage in self.stages():
             x = stage(x)
         return x
+
+    def stream(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
+        """The next frames through all stages, each with a state of its own."""
+        return stream_through(self.stages(), x, state, last=last)
 
 
 class Encoder(Coder):

@@ -1,12 +1,13 @@
 """What every VAE tells about itself. Tensors are (B, C, T, H, W), pixels in [-1, 1]."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from odvae.model.posterior import Encoding
+from odvae.model.streaming import State
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,28 @@ class VideoVAE(Protocol):
 
     def decode(self, latents: Tensor, /) -> Tensor:
         """Latents (B, C, t, h, w) to pixels (B, 3, T, H, W), unclamped."""
+        ...
+
+
+@runtime_checkable
+class StreamingVAE(VideoVAE, Protocol):
+    """One that can work on a video piece by piece, and make of it what it makes of the whole."""
+
+    @property
+    def streams(self) -> str | None:
+        """None if it does; otherwise why its settings forbid it, and what would allow it."""
+        ...
+
+    def encode_piece(self, video: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:
+        """The next frames (B, 3, n, H, W) to the raw moments (B, 2 C, n', h, w) they complete.
+
+        The pieces of a clip have a length together that the VAE takes; ``state`` and ``last``
+        are those of ``Streams.stream``.
+        """
+        ...
+
+    def decode_piece(self, latents: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:
+        """The next latents (B, C, n, h, w) to the pixels (B, 3, n', H, W) they complete."""
         ...
 
 

@@ -13,6 +13,9 @@ from odvae.model.causality import (
     WholeClipStatistics,
     frames_seen,
 )
+from odvae.model.streaming import State, stream_through
+
+_SWISH = nn.SiLU()
 
 
 def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -21,6 +24,16 @@ def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     y = fn(x.transpose(1, 2).flatten(0, 1))  # (B * T, C', H', W')
     video: Tensor = y.unflatten(0, (batch, frames)).transpose(1, 2)  # (B, C', T, H', W')
     return video
+
+
+def _no_frames(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
+    """What a convolution makes of (B, C_in, 0, H, W): (B, C_out, 0, H', W')."""
+    assert not isinstance(conv.padding, str)
+    sizes = zip(
+        x.shape[3:], conv.padding[-2:], conv.kernel_size[-2:], conv.stride[-2:], strict=True
+    )
+    height, width = ((size + 2 * pad - k) // stride + 1 for size, pad, k, stride in sizes)
+    return x.new_empty(x.shape[0], conv.out_channels, 0, height, width)
 
 
 class CausalConv3d(SeesFrames, nn.Conv3d):
@@ -42,6 +55,8 @@ class CausalConv3d(SeesFrames, nn.Conv3d):
         stride: tuple[int, int, int] = (1, 1, 1),
         pad_px: int | None = None,  # zeros on each side in H and W; None keeps the size
     ) -> None:
+        if stride[0] > kernel[0]:
+            raise ValueError(f"stride {stride} would skip frames: kernel {kernel}")
         pad = kernel[1] // 2 if pad_px is None else pad_px
         super().__init__(c_in, c_out, kernel, stride=stride, padding=(0, pad, pad))
         self.past_frames = kernel[0] - 1  # context in front of frame 0
@@ -52,10 +67,27 @@ class CausalConv3d(SeesFrames, nn.Conv3d):
         return Frames(max(0, frames.first * stride_t - self.past_frames), frames.last * stride_t)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.past_frames:
-            past = x[:, :, :1].expand(-1, -1, self.past_frames, -1, -1)
-            x = torch.cat([past, x], dim=2)  # (B, C_in, k_t - 1 + T, H, W)
-        return super().forward(x)
+        return super().forward(self._after_its_past(x))
+
+    def stream(
+        self, x: Tensor, state: Tensor | None, *, last: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Carries the frames that outputs to come still see, at most ``past_frames``."""
+        if not x.shape[2]:
+            return _no_frames(self, x), state
+        x = self._after_its_past(x) if state is None else torch.cat([state, x], dim=2)
+        k_t, stride_t = self.kernel_size[0], self.stride[0]
+        complete = max(0, (x.shape[2] - k_t) // stride_t + 1)  # output frames
+        out = super().forward(x) if complete else _no_frames(self, x)
+        if not self.past_frames:
+            return out, None
+        return out, x[:, :, complete * stride_t :].clone()  # a view would keep all of x
+
+    def _after_its_past(self, x: Tensor) -> Tensor:
+        """(B, C_in, T, H, W) to (B, C_in, k_t - 1 + T, H, W)."""
+        if not self.past_frames:
+            return x
+        return torch.cat([x[:, :, :1].expand(-1, -1, self.past_frames, -1, -1), x], dim=2)
 
 
 class FrameConv2d(Framewise, nn.Conv2d):
@@ -63,6 +95,10 @@ class FrameConv2d(Framewise, nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         return per_frame(super().forward, x)
+
+    def no_frames(self, x: Tensor) -> Tensor:
+        """(B, C_out, 0, H', W')."""
+        return _no_frames(self, x)
 
 
 class ClipGroupNorm(WholeClipStatistics, nn.GroupNorm):
@@ -123,8 +159,15 @@ class ResnetBlock(SeesFrames, nn.Module):
         out: Tensor = self.nin_shortcut(x) + h
         return out
 
+    def stream(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
+        """Carries the convolutions' past; they put a frame out for each that comes in."""
+        branch = [self.norm1, _SWISH, self.conv1, self.norm2, _SWISH, self.conv2]
+        h, state = stream_through(branch, x, state, last=last)
+        skip, _ = stream_through([self.nin_shortcut], x, None, last=last)  # pointwise: no past
+        return skip + h, state
 
-class FrameAttention(Framewise, nn.Module):
+
+class FrameAttention(Framewise):
     """Single-head self-attention over the H * W positions of each frame; none along time."""
 
     def __init__(self, channels: int, *, norm: Callable[[int], nn.Module]) -> None:

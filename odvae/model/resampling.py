@@ -6,6 +6,10 @@ from torch import Tensor, nn
 
 from odvae.model.causality import Frames, Framewise, SeesFrames, frames_seen
 from odvae.model.layers import CausalConv3d, FrameConv2d, per_frame
+from odvae.model.streaming import State, stream_through
+
+_FRAME_0 = (1.0, 2.0, 2.0)  # scales of time, height and width
+_LATER_FRAMES = (2.0, 2.0, 2.0)
 
 
 class Downsample(SeesFrames, nn.Module):
@@ -37,8 +41,12 @@ class Downsample(SeesFrames, nn.Module):
         out: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
         return out
 
+    def stream(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
+        """Carries what the convolution does."""
+        return stream_through([self.conv], F.pad(x, (0, 1, 0, 1)), state, last=last)
 
-class SpatialUpsample(Framewise, nn.Module):
+
+class SpatialUpsample(Framewise):
     """Nearest x2 in H and W, frame by frame, then a (1, 3, 3) convolution: SD-VAE's upsampling."""
 
     def __init__(self, channels: int) -> None:
@@ -48,6 +56,10 @@ class SpatialUpsample(Framewise, nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.conv(per_frame(_nearest_x2, x))
         return out
+
+    def no_frames(self, x: Tensor) -> Tensor:
+        """(B, C, 0, 2 H, 2 W)."""
+        return _no_frames_x2(x)
 
 
 class SpaceTimeUpsample(SeesFrames, nn.Module):
@@ -76,12 +88,42 @@ class SpaceTimeUpsample(SeesFrames, nn.Module):
         return Frames(max(1, frame // 2), frame // 2 + 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        upsampled = self._interpolate(x[:, :, :1], (1.0, 2.0, 2.0))
+        upsampled = self._interpolate(x[:, :, :1], _FRAME_0)
         if x.shape[2] > 1:
-            rest = self._interpolate(x[:, :, 1:], (2.0, 2.0, 2.0))
+            rest = self._interpolate(x[:, :, 1:], _LATER_FRAMES)
             upsampled = torch.cat([upsampled, rest], dim=2)  # (B, C, 1 + 2 (T - 1), 2 H, 2 W)
         out: Tensor = self.conv(upsampled)
         return out
+
+    def stream(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
+        """Carries the convolution's past and, if trilinear, a frame that waits for the next."""
+        if state is None and not x.shape[2]:
+            return _no_frames_x2(x), None
+        waiting, of_conv = state or (None, None)
+        if state is None:
+            frame_0 = self._interpolate(x[:, :, :1], _FRAME_0)
+            later, waiting = self._stream_later(x[:, :, 1:], None, last=last)
+            upsampled = torch.cat([frame_0, later], dim=2)
+        else:
+            upsampled, waiting = self._stream_later(x, waiting, last=last)
+        out, of_conv = self.conv.stream(upsampled, of_conv, last=last)
+        return out, (waiting, of_conv)
+
+    def _stream_later(
+        self, x: Tensor, waiting: Tensor | None, *, last: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Interpolate frames after frame 0: those that are complete, and the input that waits."""
+        if waiting is not None:
+            x = torch.cat([waiting, x], dim=2)
+        if not x.shape[2]:
+            return _no_frames_x2(x), None
+        upsampled = self._interpolate(x, _LATER_FRAMES)
+        if not self.trilinear:
+            return upsampled, None
+        # Each input frame makes two: one nearer to the frame before, one nearer to that after.
+        start = 0 if waiting is None else 1  # what has waited put its first one out already
+        end = None if last else -1
+        return upsampled[:, :, start:end], x[:, :, -1:].clone()
 
     def _interpolate(self, x: Tensor, scale: tuple[float, float, float]) -> Tensor:
         if self.trilinear:
@@ -91,3 +133,9 @@ class SpaceTimeUpsample(SeesFrames, nn.Module):
 
 def _nearest_x2(frames: Tensor) -> Tensor:
     return F.interpolate(frames, scale_factor=2.0, mode="nearest")
+
+
+def _no_frames_x2(x: Tensor) -> Tensor:
+    """(B, C, 0, H, W) with H and W doubled."""
+    batch, channels, _, height, width = x.shape
+    return x.new_empty(batch, channels, 0, 2 * height, 2 * width)

@@ -5,13 +5,16 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from odvae.errors import UserError
 from odvae.model.architecture import Architecture
+from odvae.model.causality import takes_whole_clip_statistics
 from odvae.model.coders import Decoder, Encoder
 from odvae.model.interface import ClipLengths, Compression, LatentScaling
 from odvae.model.layers import conv1x1
 from odvae.model.posterior import Posterior
 from odvae.model.saved import write_folder
-from odvae.model.variants import IMAGE, Operators, member
+from odvae.model.streaming import State, stream_through
+from odvae.model.variants import IMAGE, OPERATORS, Operators, member
 
 SD_LATENT_SCALE = 0.18215
 
@@ -117,13 +120,45 @@ class ODVAE(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode latents (B, C, t, h, w) to pixels (B, 3, 1 + 4 (t - 1), 8 h, 8 w), unclamped."""
-        if latents.ndim != 5 or latents.shape[1] != self.architecture.latent_channels:
-            raise ValueError(
-                f"latents must be (B, {self.architecture.latent_channels}, t, h, w), "
-                f"got {tuple(latents.shape)}"
-            )
+        _check_latents(latents, self)
         video: Tensor = self.decoder(self.post_quant_conv(latents))
         return video
+
+    @property
+    def streams(self) -> str | None:
+        """None if a video can go through in pieces, otherwise why not."""
+        if not takes_whole_clip_statistics(self):
+            return None
+        choices = [f"operators={how.value}" for how, row in OPERATORS.items() if row.norm_per_frame]
+        return (
+            f"with operators={self.architecture.operators.value} the norms take statistics over "
+            f"the whole clip; choose {' or '.join(choices)}"
+        )
+
+    def encode_piece(self, video: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:
+        """Encode the next frames of a clip; sizes as in encode but for the number of frames.
+
+        Args:
+            video: (B, 3, n, H, W) in [-1, 1]; n may be 0.
+            state: what the call before returned; None for the first.
+            last: the clip ends with these.
+
+        Returns:
+            The raw moments that are complete now, (B, 2 C, n', H / 8, W / 8), and the state.
+
+        Raises:
+            ValueError: a size that the model would have to cut.
+            UserError: operators that cannot be streamed.
+        """
+        _check_streams(self)
+        _check_frames(video, self)
+        return stream_through([self.encoder, self.quant_conv], video, state, last=last)
+
+    def decode_piece(self, latents: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:
+        """Decode the next latents (B, C, n, h, w) of a clip to pixels; see ``encode_piece``."""
+        _check_streams(self)
+        _check_latents(latents, self)
+        return stream_through([self.post_quant_conv, self.decoder], latents, state, last=last)
 
     def forward(self, video: Tensor) -> Tensor:
         """Reconstruct a clip from the mode of its posterior; shapes and range as in encode."""
@@ -134,12 +169,28 @@ class ODVAE(nn.Module):
         write_folder(Path(path), self.architecture, self.state_dict())
 
 
+def _check_streams(vae: ODVAE) -> None:
+    if vae.streams is not None:
+        raise UserError(vae.streams)
+
+
 def _check_video(video: Tensor, vae: ODVAE) -> None:
+    _check_frames(video, vae)
+    frames = video.shape[2]
+    if not vae.clip_lengths.takes(frames):
+        raise ValueError(f"video must have T = {vae.clip_lengths} frames, got T={frames}")
+
+
+def _check_frames(video: Tensor, vae: ODVAE) -> None:
     if video.ndim != 5 or video.shape[1] != 3:
         raise ValueError(f"video must be (B, 3, T, H, W), got {tuple(video.shape)}")
-    frames, height, width = video.shape[2:]
-    lengths, space = vae.clip_lengths, vae.compression.height
-    if not lengths.takes(frames):
-        raise ValueError(f"video must have T = {lengths} frames, got T={frames}")
+    height, width = video.shape[3:]
+    space = vae.compression.height
     if height % space or width % space:
         raise ValueError(f"height and width must be multiples of {space}, got {height}x{width}")
+
+
+def _check_latents(latents: Tensor, vae: ODVAE) -> None:
+    channels = vae.latent_channels
+    if latents.ndim != 5 or latents.shape[1] != channels:
+        raise ValueError(f"latents must be (B, {channels}, t, h, w), got {tuple(latents.shape)}")

@@ -77,6 +77,8 @@ class Operators(Enum):
 
     paper = "paper"  # the released model's: norms over the whole clip, trilinear upsampling
     strict = "strict"  # ours: norms per frame, nearest upsampling; strictly causal
+    # Norms per frame, trilinear upsampling: causal but for one latent of look-ahead.
+    strict_trilinear = "strict_trilinear"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,4 +92,5 @@ class OperatorRow:
 OPERATORS: dict[Operators, OperatorRow] = {
     Operators.paper: OperatorRow(norm_per_frame=False, trilinear=True),
     Operators.strict: OperatorRow(norm_per_frame=True, trilinear=False),
+    Operators.strict_trilinear: OperatorRow(norm_per_frame=True, trilinear=True),
 }

@@ -80,6 +80,11 @@ def test_the_markdown_has_a_row_a_method_and_the_papers_below(methods: Runs) -> 
     [
         ({}, "OD-VAE variant 4", "trained here"),
         ({"operators": "strict"}, "OD-VAE variant 4, strict", "trained here"),
+        (
+            {"operators": "strict_trilinear"},
+            "OD-VAE variant 4, strict trilinear",
+            "trained here",
+        ),
         ({"task": "evaluate"}, "OD-VAE variant 4, saved weights", "saved model"),
         ({"model": "svd_vae"}, "SVD-VAE's kind (own temporal decoder)", "trained here"),
         (

@@ -53,6 +53,9 @@ def test_text_says_what_is_causal() -> None:
     assert "whole clip" in text
     assert "strictly causal" in strict
     assert "1 ahead" not in strict
+    trilinear = described(4, Operators.strict_trilinear).text()
+    assert re.search(r"made from up to \d+ latents: its own, \d+ before, 1 ahead\.", trilinear)
+    assert "but for the look-ahead, causal" in trilinear
     assert "sees its own frame only" in described(IMAGE).text()
 
 

@@ -22,6 +22,9 @@ FIELDS = {
     ("data.size_px=60",): ("data.size_px", "multiple of 8", "got 60"),
     ("data.clip_frames=8",): ("data.clip_frames", "1, 5, 9", "got 8"),
     ("tiling=temporal", "tiling.group_frames=8"): ("tiling.group_frames", "4m+1", "got 8"),
+    ("tiling=spatiotemporal", "tiling.tile_px=100"): ("tiling.tile_px", "multiple of 8", "got 100"),
+    ("tiling=spatiotemporal", "tiling.overlap=0.6"): ("tiling.overlap", "0 to 0.5", "got 0.6"),
+    ("tiling=stream", "tiling.chunk_frames=0"): ("tiling.chunk_frames", "at least 1", "got 0"),
     ("task=evaluate",): ("checkpoint=PATH",),
 }
 CHOICES = {

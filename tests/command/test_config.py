@@ -152,6 +152,9 @@ NO_MATTER |= {
     "data.fold",  # of UCF101
     "train.keep_last",
 }
+IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
+IN_TILES = {"tiling.tile_px", "tiling.overlap"}
+IF_TILED = {"tiling.certificate"}
 ADVERSARY = {f"losses.adversarial.{name}" for name in ("weight", "learning_rate")}
 RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")}
 
@@ -161,16 +164,34 @@ RECIPE = {name for name in field_names() if name.startswith("image_vae.recipe.")
     [
         (
             ["tiling=temporal", "image_vae=local", "losses.adversarial.start_step=9"],
-            {"train.learning_rate_random"},
+            {"train.learning_rate_random", *IN_TILES, *IN_CHUNKS},
         ),
         (
-            ["tiling=temporal", "image_vae=bundled"],
-            {"train.learning_rate_random", *RECIPE, *ADVERSARY},
+            ["tiling=spatiotemporal", "image_vae=bundled"],
+            {"train.learning_rate_random", *IN_CHUNKS, *RECIPE, *ADVERSARY},
         ),
-        (["init=random"], {"train.learning_rate", "tiling.group_frames", *RECIPE, *ADVERSARY}),
         (
-            ["model=sd_vae", "tiling=temporal", "image_vae=local"],
-            {"variant", "operators", "train.learning_rate_random", *ADVERSARY},
+            ["init=random"],
+            {
+                "train.learning_rate",
+                *IN_GROUPS,
+                *IN_TILES,
+                *IN_CHUNKS,
+                *IF_TILED,
+                *RECIPE,
+                *ADVERSARY,
+            },
+        ),
+        (
+            ["model=sd_vae", "tiling=stream", "image_vae=local"],
+            {
+                "variant",
+                "operators",
+                "train.learning_rate_random",
+                *IN_GROUPS,
+                *IN_TILES,
+                *ADVERSARY,
+            },
         ),
     ],
 )

@@ -226,14 +226,64 @@ def test_one_job_may_fail_alone(finished: Finished) -> None:
     assert failed.tags["error"].startswith("UserError: training: 1 steps in a row were not")
 
 
+def _checkpoint(finished: Finished) -> str:
+    folder = finished.folder / "outputs" / "runs" / finished.run.tags["odvae.key"][:12]
+    return f"checkpoint={folder / 'vae'}"
+
+
 def test_a_saved_model_is_evaluated(finished: Finished) -> None:
-    vae = finished.folder / "outputs" / "runs" / finished.run.tags["odvae.key"][:12] / "vae"
-    line = (*ONE_RUN, "task=evaluate", f"checkpoint={vae}", "variant=2")
+    line = (*ONE_RUN, "task=evaluate", _checkpoint(finished), "variant=2")
     ran = run_here(finished.folder, *line)
     assert (ran.code, ran.err) == (0, "")
     (run,) = finished.store.find({"task": "evaluate"})
     assert run.tags["variant"] == "4"  # the model's, whatever the command line says
     assert run.metrics["eval/psnr_db"] == finished.run.metrics["eval/psnr_db"]
+    assert not any(name.startswith("tiling/") for name in run.metrics)  # clips went through whole
+
+
+def test_a_tiled_evaluation_is_certified(finished: Finished) -> None:
+    """Against whole clips; frames 0-4 and 4-8, tiles of a quarter of a frame."""
+    line = (*ONE_RUN, "task=evaluate", _checkpoint(finished), "data.clip_frames=9")
+    tiles = ("tiling.group_frames=5", "tiling.tile_px=16", "tiling.overlap=0")
+    ran = run_here(finished.folder, *line, "tiling=spatiotemporal", *tiles)
+    assert (ran.code, ran.err) == (0, "")
+    (run,) = finished.store.find({"tiling": "spatiotemporal"})
+    assert 0 < run.metrics["tiling/max_abs_diff"] < 2
+    assert 15 < run.metrics["tiling/psnr_db"] < 100
+    profiles = {
+        name: dict(finished.store.history(run.run_id, f"tiling/{name}"))
+        for name in ("seam_error", "seam_error_px")
+    }
+    assert {name: [*profile] for name, profile in profiles.items()} == {
+        "seam_error": [0, 1, 2, 3, 4],  # a seam before frame 5
+        "seam_error_px": [*range(16)],  # seams before row and column 16
+    }
+    table = finished.store.artifact(run.run_id, "seams.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [float(row["mean_abs_diff"]) for row in rows] == [
+        error for profile in profiles.values() for error in profile.values()
+    ]
+    png = finished.store.artifact(run.run_id, "seams.png")
+    assert matplotlib.image.imread(png).std() > 0.01
+
+
+def test_a_tiling_may_go_without_its_certificate(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("odvae.experiment.certificate._compare", out_of_memory)
+    line = (*ONE_RUN, "task=evaluate", _checkpoint(finished), "tiling=temporal")
+    assert run_here(finished.folder, *line, "tiling.certificate=false").code == 0
+    (without,) = finished.store.find({"tiling": "temporal"})
+    assert "missing.certificate" not in without.tags
+    ran = run_here(finished.folder, *line)
+    assert ran.code == 0
+    assert "no certificate of the tiling" in " ".join(ran.out.split())
+    tried = finished.store.find({"tiling": "temporal"})[0]
+    assert "does not fit" in tried.tags["missing.certificate"]
+    assert tried.status == "FINISHED"
 
 
 def test_a_dry_run_says_what_it_would_cost_and_leaves_nothing(tmp_path: Path) -> None:

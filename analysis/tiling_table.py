@@ -1,0 +1,163 @@
+"""What each tiling costs and saves, in numbers, and the paper's Table 4."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.runs import TILING
+from analysis.selection import Selection
+from odvae.inference import TilingMode
+from odvae.paper import paper_rows
+
+PSNR, LOSS, SSIM = "psnr_db", "psnr_loss_db", "ssim"
+AGAINST_WHOLE, MAX_DIFF = "psnr_against_whole_db", "max_abs_diff"
+SPEED, MEMORY = "clips_per_s", "peak_memory_mb"
+IN_FRAMES = "seam_error"
+PROFILES = {IN_FRAMES: "frames", "seam_error_px": "pixels"}
+"""Errors by distance from the nearest seam, and the unit of the distance."""
+
+_LOGGED = {
+    PSNR: "eval/psnr_db",
+    SSIM: "eval/ssim",
+    AGAINST_WHOLE: "tiling/psnr_db",
+    MAX_DIFF: "tiling/max_abs_diff",
+    MEMORY: "cost/peak_memory_mb",
+}
+_MODES = [mode.value for mode in TilingMode]
+_ABOUT = ("source", "operators", "tiling", "part_frames", *TILING[1:3], "dataset")
+_COLUMNS = (*_ABOUT, "metric", "distance", "value")
+_HEADS = {
+    PSNR: "PSNR dB",
+    LOSS: "loss dB",
+    SSIM: "SSIM",
+    AGAINST_WHOLE: "PSNR against whole dB",
+    MAX_DIFF: "max difference",
+    SPEED: "clips/s",
+    MEMORY: "peak MB",
+}
+_DIGITS = {PSNR: ".2f", LOSS: ".3f", AGAINST_WHOLE: ".1f", MAX_DIFF: ".1e", SPEED: ".3f"}
+_DIGITS |= {SSIM: ".4f", MEMORY: ".0f"}
+_PAPER_HEADS = {"psnr": "PSNR dB", "lpips": "LPIPS", "fvd": "FVD", "is": "IS"}
+
+NOTES = (
+    "Loss: PSNR of the whole clip less that of the tiled one. Clips/s: encoded and decoded. "
+    "Differences: tiled from whole, pixels in [-1, 1]. Peak memory: of the process on a CPU, all "
+    "that it loads included."
+)
+
+
+def numbers(selection: Selection) -> pd.DataFrame:
+    """Every number, a row each: those measured, then the paper's Table 4.
+
+    Returns:
+        Columns source (measured or paper), operators, tiling, part_frames (frames of a group or
+        chunk, empty without), tiling.tile_px, tiling.overlap, dataset, metric, distance (from the
+        nearest seam; NaN for all but the profiles) and value.
+    """
+    table = selection.runs.table
+    clips = f"{selection.setting['data']} {selection.setting['protocol']}"
+    rows = [
+        {**_about(run), "source": "measured", "dataset": clips, **number}
+        for run in table.to_dict("records")
+        for number in _of_run(selection, run)
+    ]
+    measured = pd.DataFrame(rows, columns=[*_COLUMNS])
+    order = [
+        measured["operators"],
+        measured["tiling"].map(_MODES.index),
+        pd.to_numeric(measured["part_frames"]),
+    ]
+    keys = pd.concat(order, axis="columns").sort_values([*_ABOUT[1:4]], kind="stable")
+    return pd.concat([_with_loss(measured.loc[keys.index]), published()], ignore_index=True)
+
+
+def published() -> pd.DataFrame:
+    """The paper's Table 4, in the columns of ``numbers``; it tiles along time."""
+    rows = [
+        {
+            "source": "paper",
+            "operators": "paper",
+            "tiling": "off" if "without" in row.method else "temporal",
+            "dataset": row.dataset,
+            "metric": row.metric,
+            "value": row.value,
+        }
+        for row in paper_rows(table=4)
+    ]
+    return pd.DataFrame(rows, columns=[*_COLUMNS])
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The rows of ``numbers``, less the profiles, as two tables in GitHub's Markdown."""
+    measured, paper = table[table["source"] == "measured"], table[table["source"] == "paper"]
+    return "\n".join(
+        [
+            f"Measured. {NOTES}\n",
+            *_lines(measured[measured["distance"].isna()], _HEADS),
+            "\nThe paper's Table 4 (arXiv 2409.01199v2), its own data: 97 frames of WebVid-10M, "
+            "and videos generated after UCF101.\n",
+            *_papers(paper),
+            "",
+        ]
+    )
+
+
+def _about(run: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """What is told of a run beside each of its numbers."""
+    about = {name: run[name] for name in ("operators", "tiling", *TILING[1:3])}
+    return {**about, "part_frames": run["tiling.group_frames"] or run["tiling.chunk_frames"]}
+
+
+def _of_run(selection: Selection, run: Mapping[Hashable, Any]) -> Iterator[dict[str, Any]]:
+    for metric, name in _LOGGED.items():
+        if pd.notna(value := run.get(name)):
+            yield {"metric": metric, "value": value}
+    per_s = [run[f"cost/{what}_clips_per_s"] for what in ("encode", "decode")]
+    yield {"metric": SPEED, "value": 1 / sum(1 / value for value in per_s)}
+    for metric in PROFILES:
+        for distance, value in selection.runs.store.history(run["run_id"], f"tiling/{metric}"):
+            yield {"metric": metric, "distance": distance, "value": value}
+
+
+def _with_loss(measured: pd.DataFrame) -> pd.DataFrame:
+    """The rows, and for each PSNR its loss against the whole clip by the same operators."""
+    psnr = measured[measured["metric"] == PSNR]
+    whole = psnr[psnr["tiling"] == "off"].set_index("operators")["value"]
+    loss = psnr.assign(metric=LOSS, value=psnr["operators"].map(whole) - psnr["value"])
+    return pd.concat([measured, loss])
+
+
+def _lines(rows: pd.DataFrame, heads: Mapping[str, str]) -> list[str]:
+    lines = _head(["operators", "tiling", "parts", *heads.values()])
+    for about, numbers_of_it in rows.groupby([*_ABOUT[1:6]], sort=False):
+        operators, mode, frames, tile_px, _ = map(str, about)
+        values = numbers_of_it.set_index("metric")["value"]
+        parts = f"{frames} frames" if frames else "-"
+        parts += f", {tile_px} px" if tile_px else ""
+        cells = [_cell(name, values.get(name)) for name in heads]
+        lines.append(_line([operators, mode, parts, *cells]))
+    return lines
+
+
+def _papers(paper: pd.DataFrame) -> list[str]:
+    columns = list(dict.fromkeys(zip(paper["dataset"], paper["metric"], strict=True)))
+    lines = _head(["tiling", *(f"{data} {_PAPER_HEADS[metric]}" for data, metric in columns)])
+    for mode, rows in paper.groupby("tiling", sort=False):
+        values = rows.set_index(["dataset", "metric"])["value"]
+        lines.append(_line([str(mode), *(f"{values[column]:g}" for column in columns)]))
+    return lines
+
+
+def _cell(metric: str, value: float | None) -> str:
+    if value is None or pd.isna(value):
+        return "-"
+    return f"{value:z{_DIGITS[metric]}}"
+
+
+def _head(titles: list[str]) -> list[str]:
+    return [_line(titles), _line(["---"] * len(titles))]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

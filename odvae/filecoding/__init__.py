@@ -1,0 +1,1 @@
+"""Videos and latents from disk to disk, a few frames in memory at a time."""
