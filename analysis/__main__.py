@@ -34,6 +34,7 @@ FIGURES = (
     Figure("04_frame_position", "04_frame_position.ipynb"),
     Figure("05_cost", "05_cost.ipynb"),
     Figure("06_reconstruction", "06_reconstruction.ipynb"),
+    Figure("07_objectives", "07_objectives.ipynb"),
 )
 
 

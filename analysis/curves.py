@@ -11,44 +11,84 @@ from analysis import page, seeds
 from analysis.looks import FACTORS, level_label, looks, metric_label, perceptual_metric
 from analysis.selection import Selection
 
+NOTE = f"{seeds.NOTE} Step 0: before any training."
+
 
 @style.context(page.STYLE)
 def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     """PSNR and the perceptual metric, if any was logged, a line for each level."""
+    histories = evaluations(selection)
+    figure = Figure(figsize=(page.WIDTH_IN, 2.9), layout="constrained")
+    panels = figure.subplots(1, len(histories), squeeze=False)[0]
+    for axes, (metric, values) in zip(panels, histories.items(), strict=True):
+        evaluation_panel(axes, selection, values, metric=metric)
+    page.legend(figure, panels[0])
+    page.heading(figure, heading(selection), selection, note=NOTE)
+    return page.save(figure, table(histories), name=name, folder=folder)
+
+
+def heading(selection: Selection) -> str:
+    """The title of a figure of curves."""
+    return f"Learning curves, by {FACTORS[selection.by]}"
+
+
+def evaluations(selection: Selection) -> dict[str, pd.DataFrame]:
+    """Histories of PSNR and of the perceptual metric, if any was logged, by the metric's name."""
     perceptual = perceptual_metric(selection.metrics)
-    histories = {
+    return {
         metric: selection.history(f"eval/{metric}")
         for metric in ("psnr_db", perceptual)
         if metric is not None
     }
-    figure = Figure(figsize=(page.WIDTH_IN, 2.9), layout="constrained")
-    panels = figure.subplots(1, len(histories), squeeze=False)[0]
-    for axes, (metric, values) in zip(panels, histories.items(), strict=True):
-        lines(axes, selection, values)
-        axes.set_xlabel("training steps")
-        axes.set_title(metric_label(metric), loc="left")
-        page.reference_lines(axes, selection, metric)
-    page.legend(figure, panels[0])
-    title = f"Learning curves, by {FACTORS[selection.by]}"
-    page.heading(figure, title, selection, note=f"{seeds.NOTE} Step 0: before any training.")
+
+
+def evaluation_panel(
+    axes: Axes, selection: Selection, values: pd.DataFrame, *, metric: str
+) -> None:
+    """The lines of one metric of the evaluation, and the levels to beat."""
+    lines(axes, selection, values)
+    axes.set_xlabel("training steps")
+    axes.set_title(metric_label(metric), loc="left")
+    page.reference_lines(axes, selection, metric)
+
+
+def table(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The numbers of these histories: a row a metric, level and step."""
     tables = [
         seeds.summary(values, ["level", "step"]).assign(metric=metric)
         for metric, values in histories.items()
     ]
-    return page.save(figure, pd.concat(tables), name=name, folder=folder)
+    return pd.concat(tables)
 
 
-def lines(axes: Axes, selection: Selection, values: pd.DataFrame) -> None:
-    """Mean lines with bands over ``step``; seeds as points. Columns level, seed, step, value."""
+def lines(axes: Axes, selection: Selection, values: pd.DataFrame, *, dashed: bool = False) -> None:
+    """Mean lines with bands over ``step``; seeds as points. Columns level, seed, step, value.
+
+    Dashed lines have open markers, for a second quantity in the same panel.
+    """
     means = seeds.summary(values, ["level", "step"]).sort_values("step")
     for level, look in looks(selection.by, selection.levels).items():
         points = values[values["level"] == level]
         mean = means[means["level"] == level]
         label = level_label(selection.by, level)
         axes.scatter(
-            points["step"], points["value"], s=5, color=look.colour, alpha=0.6, linewidth=0
+            points["step"],
+            points["value"],
+            s=5,
+            facecolor="none" if dashed else look.colour,
+            edgecolor=look.colour,
+            alpha=0.6,
+            linewidth=0.5 if dashed else 0,
         )
         axes.fill_between(
             mean["step"], mean["low"], mean["high"], color=look.colour, alpha=0.14, linewidth=0
         )
-        axes.plot(mean["step"], mean["mean"], color=look.colour, marker=look.marker, label=label)
+        axes.plot(
+            mean["step"],
+            mean["mean"],
+            linestyle="--" if dashed else "-",
+            color=look.colour,
+            marker=look.marker,
+            markerfacecolor="white" if dashed else look.colour,
+            label=label,
+        )

@@ -30,10 +30,21 @@ _LOOKS: Mapping[str, Mapping[str, Look]] = {
         "center": Look(GREEN, "^"),
         "tail": Look(BLUE, "o"),
     },
+    "objective": {
+        "L1": Look(BLUE, "o"),
+        "L1 + LPIPS": Look(GREEN, "^"),
+        "L1 + GAN": Look(ORANGE, "s"),
+        "L1 + LPIPS + GAN": Look(VERMILION, "D"),
+    },
 }
 _MORE = (Look(PURPLE, "<"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
 
-FACTORS = {"variant": "variant", "init": "initialisation", "model": "method"}
+FACTORS = {
+    "variant": "variant",
+    "init": "initialisation",
+    "model": "method",
+    "objective": "objective",
+}
 
 _METRICS = {
     "psnr_db": "PSNR (dB) ↑",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.methods import method_label
+from analysis.terms import TERMS, objective
 from odvae.errors import UserError
 from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 from odvae.tracking import LoggedRun, Status, Store
@@ -30,6 +31,11 @@ TAGS = (
     "seed",
 )
 PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", "tiling.group_frames")
+_OBJECTIVE = (
+    "objective",
+    "setting_but_terms",
+    *(name for names in TERMS.values() for name in names),
+)
 
 _MEANT = {"task": "train", "model": Method.odvae.value}  # by a run from before there was a choice
 
@@ -43,8 +49,8 @@ class Runs:
     """Runs of a store.
 
     ``table`` has a row a run: ``run_id``, ``started``, ``method`` (what was measured, in words),
-    the columns of TAGS and PARAMS (text, empty where a run lacks it) and one column a metric (its
-    last value; NaN where a run lacks it).
+    the columns of TAGS and PARAMS (text, empty where a run lacks it), those of ``terms.objective``
+    and one column a metric (its last value; NaN where a run lacks it).
     """
 
     store: Store
@@ -59,7 +65,7 @@ def load(output_dir: str | Path) -> Runs:
     store = Store.open(Path(output_dir))
     logged = store.find({"odvae.kind": "run"})
     rows = [_row(run) for run in logged if run.status == Status.FINISHED.value]
-    columns = ["run_id", "started", "method", *TAGS, *PARAMS]
+    columns = ["run_id", "started", "method", *TAGS, *PARAMS, *_OBJECTIVE]
     metrics = sorted({name for row in rows for name in row} - set(columns))
     return Runs(store, pd.DataFrame(rows, columns=columns + metrics))
 
@@ -71,4 +77,4 @@ def _row(run: LoggedRun) -> dict[str, object]:
     if tags["model"] == Method.odvae.value:
         metrics.setdefault("cost/vcpr", TIME_COMPRESSION * SPACE_COMPRESSION**2)
     about = {"run_id": run.run_id, "started": run.started, "method": method_label(tags)}
-    return {**about, **tags, **params, **metrics}
+    return {**about, **tags, **params, **objective(run), **metrics}

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import pandas as pd
 
 from analysis.looks import in_order
 from analysis.runs import PARAMS, NoRuns, Runs
+from analysis.terms import TERMS
 from odvae.errors import UserError
 from odvae.vaes.methods import Method
 
-Factor = Literal["variant", "init", "model"]
+Factor = Literal["variant", "init", "model", "objective"]
 
 SETTING = (
     *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
@@ -23,6 +25,7 @@ COMMANDS: dict[Factor, str] = {
     "variant": "python -m odvae.run -m +experiment=variants",
     "init": "python -m odvae.run -m +experiment=inits",
     "model": "python -m odvae.run -m +experiment=reconstruction",
+    "objective": "python -m odvae.run -m +experiment=losses",
 }
 
 # What was evaluated alike, however it was trained: the clips, their size and their tiles.
@@ -30,8 +33,20 @@ _EVALUATION = (
     *("data", "protocol", "tiling"),
     *("tiling.group_frames", "data.clip_frames", "data.size_px"),
 )
-_HELD: dict[Factor, str] = {"variant": "init", "init": "variant", "model": "init"}
-_COLUMNS: dict[Factor, str] = {"variant": "variant", "init": "init", "model": "method"}
+# Of objectives: both of these follow from their terms.
+_OF_TERMS = ("setting", "lpips_loss")
+_HELD: dict[Factor, tuple[str, ...]] = {
+    "variant": ("init",),
+    "init": ("variant",),
+    "model": ("init",),
+    "objective": ("variant", "init", "setting_but_terms"),
+}
+_COLUMNS: dict[Factor, str] = {
+    "variant": "variant",
+    "init": "init",
+    "model": "method",
+    "objective": "objective",
+}
 # Of methods: how OD-VAE was chosen to start, its fullest variant and the one the paper chose.
 _INIT = "tail"
 _VARIANTS = ("1", "4")
@@ -91,13 +106,14 @@ def choose(
 ) -> Selection:
     """Select the largest set of runs that differ in ``by`` and the seed alone.
 
-    Variants and initialisations are those of OD-VAE, trained. Models are methods: trained at equal
-    budget, and saved ones evaluated on the same clips; OD-VAE takes part with variants 1 and 4,
-    started from the image VAE's tail.
+    Variants, initialisations and objectives are those of OD-VAE, trained; a term that several
+    objectives have counts the same in each. Models are methods: trained at equal budget, and saved
+    ones evaluated on the same clips; OD-VAE takes part with variants 1 and 4, started from the
+    image VAE's tail.
 
     Args:
         runs: all runs.
-        by: what is compared; the other factor is held.
+        by: what is compared; the other factors are held.
         only: columns and the values they must have.
         least_levels: how many different levels of ``by`` the set needs.
 
@@ -106,11 +122,10 @@ def choose(
         UserError: ``only`` names no column.
     """
     held = _HELD[by]
-    table = _restricted(runs.table, only or {}, allowed=(*SETTING, held))
-    comparable = _methods(table) if by == "model" else _ablations(table, held)
+    table = _restricted(runs.table, only or {}, allowed=(*SETTING, *held))
     sets = [
         newest
-        for group in comparable
+        for group in _comparable(table, by)
         if (newest := _newest_of_each(group, _COLUMNS[by]))[by].nunique() >= least_levels
     ]
     if not sets:
@@ -131,10 +146,37 @@ def _restricted(
     return table
 
 
-def _ablations(table: pd.DataFrame, held: str) -> Iterator[pd.DataFrame]:
-    """Trainings of OD-VAE that differ in one factor."""
+def _comparable(table: pd.DataFrame, by: Factor) -> Iterator[pd.DataFrame]:
+    match by:
+        case "model":
+            return _methods(table)
+        case "objective":
+            return _objectives(table)
+        case "variant" | "init":
+            return _ablations(table, [*SETTING, *_HELD[by]])
+
+
+def _ablations(table: pd.DataFrame, alike: list[str]) -> Iterator[pd.DataFrame]:
+    """Trainings of OD-VAE that share the columns ``alike``."""
     trained = table[_is_odvae(table) & _is_trained(table)]
-    return (group for _, group in trained.groupby([*SETTING, held], sort=False))
+    return (group for _, group in trained.groupby(alike, sort=False))
+
+
+def _objectives(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Trainings of OD-VAE with and without terms, each of which is shaped in one way only."""
+    alike = [name for name in SETTING if name not in _OF_TERMS]
+    for group in _ablations(table, [*alike, *_HELD["objective"]]):
+        for with_lpips, with_gan in product(*(_ways(group[list(f)]) for f in TERMS.values())):
+            yield group[with_lpips & with_gan]
+
+
+def _ways(fields: pd.DataFrame) -> "list[pd.Series[bool]]":
+    """For each shape that a term has: the runs where it has that one, or takes no part."""
+    without = (fields == "").all(axis="columns")
+    shapes = fields[~without].drop_duplicates()
+    if shapes.empty:
+        return [without]
+    return [without | (fields == shape).all(axis="columns") for _, shape in shapes.iterrows()]
 
 
 def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -173,10 +215,10 @@ def _newest_of_each(group: pd.DataFrame, column: str) -> pd.DataFrame:
     return group.sort_values("started").drop_duplicates([column, "seed"], keep="last")
 
 
-def _shared(table: pd.DataFrame, held: str) -> dict[str, str]:
+def _shared(table: pd.DataFrame, held: tuple[str, ...]) -> dict[str, str]:
     """What the trainings share, OD-VAE's if there are any; without one, how all were evaluated."""
     trained = table[_is_trained(table)]
     ours = trained[_is_odvae(trained)]
     rows = next(some for some in (ours, trained, table) if len(some))
-    names = (*SETTING, held) if len(trained) else _EVALUATION
+    names = (*SETTING, *held) if len(trained) else _EVALUATION
     return {name: str(rows[name].iloc[0]) for name in names if rows[name].nunique() == 1}

@@ -1,8 +1,6 @@
 """The whole configuration of a run. Each section is defined beside the code that it configures."""
 
 import difflib
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -12,34 +10,15 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from odvae.config_identity import FACTORS, NOT_IDENTITY, digest_of, flat, plain
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
 from odvae.inference import TilingConfig
 from odvae.metrics import MetricsConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
-from odvae.training.config import LossConfig, TrainConfig
+from odvae.training.config import LossConfig, TrainConfig, TrainerConfig
 from odvae.training.image_source import ImageVaeConfig, ImageVaeSource
 from odvae.vaes.methods import Method
-
-# Fields that say where and how often to write, not what comes out. What lies at a path is
-# identified by its content.
-_NOT_IDENTITY = {
-    "output_dir",
-    "rerun",
-    "checkpoint",
-    *(f"weights.{method.value}" for method in Method),
-    "data.path",
-    "data.lists",
-    "data.manifest",
-    "image_vae.path",
-    "train.device",  # with the precision, resolved: see the run's key
-    "train.precision",
-    "train.log_every_steps",
-    "train.checkpoint_every_s",
-    "train.keep_last",
-}
-# What a comparison varies.
-_FACTORS = {"model.name", "variant", "init.how", "seed"}
 
 
 class Task(Enum):
@@ -95,6 +74,7 @@ class RunConfig:
     seed: int = 0
     checkpoint: str | None = None  # task=evaluate: an OD-VAE, anything that odvae.load takes
     rerun: bool = False  # run again although it is finished
+    dry_run: bool = False  # say what it would cost, do not run
     output_dir: str = "outputs"
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
@@ -103,6 +83,7 @@ class RunConfig:
     tiling: TilingConfig = field(default_factory=TilingConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
@@ -134,6 +115,12 @@ class RunConfig:
         for field_name, path in given.items():
             if path is not None:
                 raise UserError(f"{field_name}={path} is read with task=evaluate only")
+        parts = self.trainer.processes * self.trainer.accumulate
+        if self.train.batch % parts:
+            raise UserError(
+                f"train.batch must be a multiple of trainer.devices x trainer.nodes x "
+                f"trainer.accumulate = {parts}, got {self.train.batch}"
+            )
         lengths = self.architecture().clip_lengths
         if not lengths.takes(self.data.clip_frames):
             raise UserError(
@@ -159,6 +146,11 @@ class RunConfig:
         """The folder that results go to."""
         return Path(self.output_dir).expanduser().absolute()
 
+    @property
+    def cache(self) -> Path:
+        """For what several runs of an output folder compute once."""
+        return self.output / "cache"
+
     def architecture(self) -> Architecture:
         """The model that the fields describe."""
         fixed = self.model.name.row.variant
@@ -174,15 +166,15 @@ class RunConfig:
 
     def flat(self) -> dict[str, Any]:
         """Every field by its dotted name, as typed on the command line."""
-        return _flat(_plain(asdict(self)))
+        return flat(plain(asdict(self)))
 
     def digest(self) -> str:
         """Hash of the fields that determine the result, together with what lies at the paths."""
-        return _digest(self.flat(), without=_NOT_IDENTITY | self._unread())
+        return digest_of(self.flat(), without=NOT_IDENTITY | self._unread())
 
     def setting(self) -> str:
         """Hash of what runs must share for variants, initialisations and seeds to compare."""
-        return _digest(self.flat(), without=_NOT_IDENTITY | _FACTORS)[:8]
+        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS)[:8]
 
     def _unread(self) -> set[str]:
         """Fields that the values of others make irrelevant."""
@@ -238,30 +230,3 @@ def _names(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _names(child, f"{prefix}{key}.")
         else:
             yield prefix + key
-
-
-def _digest(fields: dict[str, Any], *, without: set[str]) -> str:
-    kept = {name: value for name, value in fields.items() if name not in without}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case Enum():
-            return value.value
-        case _:
-            return value
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -26,6 +26,8 @@ from odvae.config import RunConfig, register, resolve
 from odvae.config_errors import explain
 from odvae.errors import UserError
 from odvae.experiment import pipeline
+from odvae.experiment.assembly import assist
+from odvae.experiment.crew import crew
 from odvae.experiment.launch import PARENT_RUN_VARIABLE
 from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.progress import (
@@ -37,6 +39,8 @@ from odvae.experiment.progress import (
 from odvae.experiment.sweep import JobsFailed, run_sweep, where
 from odvae.experiment.table import summarise
 from odvae.tracking import Store
+from odvae.training.precision import resolve as resolve_arithmetic
+from odvae.training.team import Team, TeamBroken
 
 _MULTIRUN = ("-m", "--multirun")
 _DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
@@ -120,10 +124,23 @@ def _run(jobs: Sequence[_Composed]) -> None:
         overrides = [job.overrides for job in jobs]
         parallel = jobs[0].parallel
         run_sweep(configs, overrides, name=name, parallel=parallel, console=Console())
-    elif status_file is not None:
-        _run_for_sweep(configs[0], name, StatusFile(Path(status_file)))
-    else:
-        _run_at_terminal(configs[0], name, Console())
+        return
+    with crew(configs[0].trainer) as team:
+        if team.rank > 0:
+            _assist(configs[0], team)
+        elif status_file is not None:
+            _run_for_sweep(configs[0], name, StatusFile(Path(status_file)), team)
+        else:
+            _run_at_terminal(configs[0], name, Console(), team)
+
+
+def _assist(config: RunConfig, team: Team) -> None:
+    try:
+        assist(team, resolve_arithmetic(config.trainer.device, config.trainer.precision))
+    except (TeamBroken, KeyboardInterrupt):
+        sys.exit(1)  # what there is to say is said elsewhere
+    except UserError as error:
+        raise UserError(f"process {team.rank}: {error}") from error
 
 
 def _typed() -> str:
@@ -132,17 +149,17 @@ def _typed() -> str:
     return " ".join(fields) or "default"
 
 
-def _run_for_sweep(config: RunConfig, name: str, status: StatusFile) -> None:
+def _run_for_sweep(config: RunConfig, name: str, status: StatusFile, team: Team) -> None:
     parent_id = os.environ.get(PARENT_RUN_VARIABLE)
-    outcome = pipeline.run(config, name=name, parent_id=parent_id, progress=status)
+    outcome = pipeline.run(config, name=name, parent_id=parent_id, progress=status, team=team)
     status.status.run_id = outcome.run_id
     status.status.already_finished = outcome.already_finished
     status.write()
 
 
-def _run_at_terminal(config: RunConfig, name: str, console: Console) -> None:
+def _run_at_terminal(config: RunConfig, name: str, console: Console, team: Team) -> None:
     with TerminalProgress(console) as bar:
-        outcome = pipeline.run(config, name=name, parent_id=None, progress=bar)
+        outcome = pipeline.run(config, name=name, parent_id=None, progress=bar, team=team)
     if outcome.already_finished:
         console.print("Already finished; rerun=true runs it again.", highlight=False)
     finished = [Store.open(config.output).get(outcome.run_id)]

@@ -13,6 +13,7 @@ from odvae.training.checkpoints import Checkpoints
 from odvae.training.image_source import ImageVae, get_image_vae
 from odvae.training.loop import Report
 from odvae.training.precision import Arithmetic
+from odvae.training.team import Team
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Context:
     folder: Path
     log: RunLog
     progress: Progress
+    team: Team
     started_s: float = field(init=False)  # on the monotonic clock, earlier tries included
 
     def __post_init__(self) -> None:
@@ -34,7 +36,7 @@ class Context:
     @property
     def cache(self) -> Path:
         """For what several runs compute once."""
-        return cache_folder(self.config)
+        return self.config.cache
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -60,11 +62,6 @@ class Context:
         self.log.metrics({f"{prefix}/{key}": value for key, value in scores.items()}, step=step)
 
 
-def cache_folder(config: RunConfig) -> Path:
-    """For what several runs of an output folder compute once."""
-    return config.output / "cache"
-
-
 def image_vae(
     config: RunConfig, heldout: HeldOut, *, arithmetic: Arithmetic, progress: Progress
 ) -> ImageVae:
@@ -79,7 +76,7 @@ def image_vae(
         config.image_vae,
         config.architecture(),
         heldout.training_videos(),
-        cache=cache_folder(config) / "image_vae",
+        cache=config.cache / "image_vae",
         arithmetic=arithmetic,
         report=report,
     )

@@ -45,13 +45,13 @@ class LaunchedJob:
         return lines[-1] if lines else "it said nothing"
 
 
-def parallel_jobs(jobs: int) -> int:
-    """How many run at a time: one per GPU, else as many as cores and memory carry."""
+def parallel_jobs(jobs: int, *, devices: int = 1) -> int:
+    """How many run at a time, with so many GPUs or processes each: as many as there is room for."""
     if torch.cuda.is_available():
-        return min(jobs, torch.cuda.device_count())
+        return max(1, min(jobs, torch.cuda.device_count() // devices))
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     by_memory = memory_bytes // _MEMORY_PER_JOB_BYTES
-    return max(1, min(jobs, cores(), by_memory, _MAX_PARALLEL))
+    return max(1, min(jobs, cores() // devices, by_memory // devices, _MAX_PARALLEL))
 
 
 def cores() -> int:
@@ -59,8 +59,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console) -> None:
-    """Run the jobs, a few at a time; fills in their status and exit code."""
+def launch(
+    jobs: Sequence[LaunchedJob],
+    *,
+    parallel: int,
+    parent_id: str,
+    console: Console,
+    devices: int = 1,
+) -> None:
+    """Run the jobs, a few at a time, with so many GPUs each; fills in their status, exit code."""
     # From the whole number of jobs: a sweep that is run again computes with the same threads.
     threads = max(1, cores() // parallel)
     waiting = list(jobs)
@@ -72,7 +79,9 @@ def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, consol
             while waiting or running:
                 for slot in [s for s in lines if s not in running and waiting]:
                     job = waiting.pop(0)
-                    running[slot] = job, _start(job, slot, threads=threads, parent_id=parent_id)
+                    gpus = _gpus(slot, devices)
+                    started = _start(job, gpus, threads=threads, parent_id=parent_id)
+                    running[slot] = job, started
                 for slot, (job, process) in list(running.items()):
                     job.returncode = process.poll()  # first: its last words come before its end
                     job.status = JobStatus.read(job.status_file)
@@ -93,7 +102,7 @@ def launch(jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, consol
 
 
 def _start(
-    job: LaunchedJob, slot: int, *, threads: int, parent_id: str
+    job: LaunchedJob, gpus: Sequence[str], *, threads: int, parent_id: str
 ) -> "subprocess.Popen[bytes]":
     environment = os.environ | {
         "OMP_NUM_THREADS": str(threads),
@@ -101,8 +110,8 @@ def _start(
         PARENT_PID_VARIABLE: str(os.getpid()),
         PARENT_RUN_VARIABLE: parent_id,
     }
-    if torch.cuda.is_available():
-        environment["CUDA_VISIBLE_DEVICES"] = _gpus()[slot % torch.cuda.device_count()]
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("wb") as log:
         return subprocess.Popen(
@@ -128,10 +137,13 @@ def _interrupt(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
             process.wait()
 
 
-def _gpus() -> list[str]:
-    """Names of the GPUs that this process may hand out."""
+def _gpus(slot: int, devices: int) -> list[str]:
+    """Names of the GPUs of a slot, of those that this process may hand out."""
+    if not torch.cuda.is_available():
+        return []
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    return [names[(slot * devices + i) % len(names)] for i in range(min(devices, len(names)))]
 
 
 def _ending(job: LaunchedJob) -> str:

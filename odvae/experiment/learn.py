@@ -1,16 +1,18 @@
 """The training part of a run: initialise, look at step zero, train, look in between."""
 
+import statistics
+
 import torch
 
 from odvae.data import Clips
+from odvae.experiment.assembly import Order, assemble, loop_config
 from odvae.experiment.context import Context
 from odvae.experiment.evaluation import Bench
 from odvae.experiment.pace import Pace
-from odvae.metrics import Lpips
 from odvae.model import ODVAE, image_state_dict, inflate
 from odvae.training import video_recipe
 from odvae.training.image_source import ImageVae
-from odvae.training.loop import LoopConfig, train
+from odvae.training.loop import train
 from odvae.training.state import TrainingState
 
 
@@ -27,28 +29,19 @@ class Learner:
         config, log = self.context.config, self.context.log
         vae = ODVAE(config.architecture())
         self._initialise(vae, image)
-        vae.to(self.context.arithmetic.device)
         log.params({"parameters": sum(p.numel() for p in vae.parameters())})
-        if config.model.name.row.frozen_encoder:
-            video_recipe.freeze_encoder(vae)
-        against = video_recipe.discriminator(config.losses, seed=config.seed)
-        if against is not None:
-            against.to(self.context.arithmetic.device)
-        state = video_recipe.initial_state(
-            vae,
-            config.train,
-            config.init.how,
-            against=against,
-            discriminator_rate=config.losses.adversarial.learning_rate,
-        )
+        order = Order(config, self.lpips_loss)
+        self.context.team.share(order)
+        assembly = assemble(vae, order, self.context.arithmetic, self.context.team)
+        self._note_missing_lpips()
+        state = assembly.state
         kept = self.context.checkpoints.newest()
         if kept is None:
             self._log_curve_point(state)
         else:
             state.restore(kept.content)
         clips = self.context.heldout.training_clips(seed=config.seed)
-        loss = video_recipe.VideoLoss(vae, config.losses, self._lpips(), config.seed, against)
-        self._train(state, clips, loss)
+        self._train(state, clips, assembly.loss)
         if clips.skipped:
             self.context.progress.note(
                 f"unreadable training clips drawn again: {dict(clips.skipped)}"
@@ -67,11 +60,13 @@ class Learner:
         config, log, progress = self.context.config, self.context.log, self.context.progress
         progress.stage("train", config.train.steps)
         pace = Pace()
+        waits: list[float] = []
 
         def report(step: int, numbers: dict[str, float]) -> None:
             pace.tick()
             progress.done(step)
             if numbers:
+                waits.append(numbers["data_wait_share"])
                 self.context.log_scores("train", numbers, step=step)
 
         def on_pause(step: int) -> float:
@@ -83,22 +78,20 @@ class Learner:
 
         train(
             state,
-            video_recipe.objective(clips, config.train, loss),
-            LoopConfig(
-                steps=config.train.steps,
-                log_every_steps=config.train.log_every_steps,
-                checkpoint_every_s=config.train.checkpoint_every_s,
-                pauses=tuple(config.train.curve_steps[:-1]),  # the last is the evaluation
-            ),
+            video_recipe.objective(clips, config.train, loss, workers=config.data.workers),
+            loop_config(config),
             arithmetic=self.context.arithmetic,
             checkpoints=self.context.checkpoints,
             report=report,
             on_pause=on_pause,
             before_checkpoint=self.context.keep,
+            team=self.context.team,
         )
         if pace.step_s:
             log.metrics({"cost/train_steps_per_s": 1 / pace.step_s}, step=0)
-            log.flush()
+        if waits:
+            log.metrics({"cost/data_wait_share": statistics.fmean(waits)}, step=0)
+        log.flush()
 
     def _initialise(self, vae: ODVAE, image: ImageVae | None) -> None:
         how = self.context.config.init.how
@@ -119,16 +112,13 @@ class Learner:
         )
         self.context.log_scores("image_vae", scores, step=0)
 
-    def _lpips(self) -> Lpips | None:
+    def _note_missing_lpips(self) -> None:
         losses = self.context.config.losses
-        if self.lpips_loss:
-            return Lpips(losses.lpips_backbone).to(self.context.arithmetic.device)
-        if losses.lpips_weight > 0:
+        if losses.lpips_weight > 0 and not self.lpips_loss:
             self.context.progress.note(
                 f"trained without the LPIPS term: the weights of {losses.lpips_backbone.value} are "
                 "not on this computer (odvae weights tells how to get them)"
             )
-        return None
 
     def _log_curve_point(self, state: TrainingState) -> float:
         """Look at the held-out clips; returns their PSNR, by which the best checkpoint is told."""

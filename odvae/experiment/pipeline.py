@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
-from odvae.experiment.context import Context, cache_folder
+from odvae.experiment.context import Context
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.progress import Progress
@@ -29,6 +29,7 @@ from odvae.tracking import RunLog, Status, Store
 from odvae.training import video_recipe
 from odvae.training.image_source import check_fits, fingerprint
 from odvae.training.precision import Arithmetic, resolve
+from odvae.training.team import Alone, Team
 from odvae.vaes.methods import OWN, Method
 
 
@@ -48,29 +49,38 @@ def check(configs: Sequence[RunConfig]) -> None:
         config = like_checkpoint(given)
         _check_start(config)
         check_weights(config)
-        resolve(config.train.device, config.train.precision)
+        resolve(config.trainer.device, config.trainer.precision)
         if config.data not in checked:
-            HeldOut.open(config.data, batch=1, cache=cache_folder(config))
+            HeldOut.open(config.data, batch=1, cache=config.cache)
             checked.append(config.data)
 
 
-def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progress) -> Outcome:
+def run(
+    config: RunConfig,
+    *,
+    name: str,
+    parent_id: str | None,
+    progress: Progress,
+    team: Team | None = None,
+) -> Outcome:
     """Run a configuration, or continue or find the run of the same one.
 
     Args:
         name: how the run is called in the store: its overrides.
         parent_id: the sweep's run in the store.
+        team: the processes that train; this one is process 0. None: it is alone.
 
     Raises:
         UserError: something the user can mend; the run is then marked as failed.
     """
+    team = team or Alone()
     config = like_checkpoint(config)
     _check_start(config)
-    arithmetic = resolve(config.train.device, config.train.precision)
-    heldout = HeldOut.open(config.data, batch=config.train.batch, cache=cache_folder(config))
+    arithmetic = resolve(config.trainer.device, config.trainer.precision)
+    heldout = HeldOut.open(config.data, batch=config.train.batch, cache=config.cache)
     subject = None
     if config.task is Task.evaluate and config.model.name.row.to_be_had:
-        train = partial(_train_first, name=name, parent_id=parent_id, progress=progress)
+        train = partial(_train_first, name=name, parent_id=parent_id, progress=progress, team=team)
         subject = find_subject(
             config, heldout, arithmetic=arithmetic, progress=progress, train=train
         )
@@ -101,17 +111,19 @@ def run(config: RunConfig, *, name: str, parent_id: str | None, progress: Progre
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             log = store.create(name, tags=tags, parent_id=parent_id)
         progress.began(log.run_id)
-        context = Context(config, heldout, arithmetic, folder, log, progress)
+        context = Context(config, heldout, arithmetic, folder, log, progress, team)
         _execute(context, subject, name=name, lpips_loss=lpips_loss)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(log.run_id, folder, already_finished=False)
 
 
 def _train_first(
-    config: RunConfig, *, name: str, parent_id: str | None, progress: Progress
+    config: RunConfig, *, name: str, parent_id: str | None, progress: Progress, team: Team
 ) -> Trained:
     """The VAE that a training run makes, or has made."""
-    outcome = run(config, name=f"{name} (training)", parent_id=parent_id, progress=progress)
+    outcome = run(
+        config, name=f"{name} (training)", parent_id=parent_id, progress=progress, team=team
+    )
     return Trained(outcome.folder / "vae", now=not outcome.already_finished)
 
 

@@ -65,8 +65,14 @@ def run_sweep(
                 )
                 for index, line in enumerate(overrides)
             ]
-            at_a_time = parallel or parallel_jobs(len(jobs))
-            launch(jobs, parallel=at_a_time, parent_id=log.run_id, console=console)
+            devices = max(config.trainer.devices for config in configs)
+            launch(
+                jobs,
+                parallel=parallel or parallel_jobs(len(jobs), devices=devices),
+                parent_id=log.run_id,
+                console=console,
+                devices=devices,
+            )
         failed = [job for job in jobs if job.returncode != 0]
         _close_dead_runs(store, failed)
         _report(store, log, jobs, output, console)

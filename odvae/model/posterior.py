@@ -34,7 +34,10 @@ class Posterior:
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Latents drawn with the given generator, (B, C, T, H, W)."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.at(torch.empty_like(self.mean).normal_(generator=generator))
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Latents at so many standard deviations from the mean, (B, C, T, H, W)."""
         return self.mean + (0.5 * self.logvar).exp() * noise
 
     def kl(self) -> Tensor:

@@ -43,11 +43,35 @@ class LossConfig:
 
 
 @dataclass(kw_only=True)
+class TrainerConfig:
+    """What a run computes on, and how it makes do with it. Raises UserError for a field."""
+
+    device: Device = Device.auto
+    precision: Precision = Precision.auto
+    devices: int = 1  # of a node: as many processes train together, each on a part of the batch
+    nodes: int = 1  # more than one: started by torchrun or Slurm
+    accumulate: int = 1  # parts in which a process computes its part of the batch
+    checkpoint_activations: bool = False  # less memory for a second forward pass; exact
+    channels_last: bool = False  # the order of values in memory
+    compile: bool = False  # with torch.compile; the first steps take minutes
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "nodes", "accumulate"):
+            if getattr(self, name) < 1:
+                raise UserError(f"trainer.{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def processes(self) -> int:
+        """That train together."""
+        return self.devices * self.nodes
+
+
+@dataclass(kw_only=True)
 class TrainConfig:
     """Length and speed of a training. Raises UserError for a field out of range."""
 
     steps: int = 150
-    batch: int = 2  # clips a step
+    batch: int = 2  # clips a step, over all processes
     learning_rate: float = 3e-4  # when the weights come from an image VAE
     learning_rate_random: float = 1e-3  # when they are random: a rate for one ruins the other
     ema_decay: float = 0.999
@@ -56,8 +80,6 @@ class TrainConfig:
     checkpoint_every_s: float = 60.0
     max_bad_steps: int = 5  # in a row, not finite: then training goes back to a checkpoint, once
     keep_last: int = 2  # checkpoints, besides the best one
-    device: Device = Device.auto
-    precision: Precision = Precision.auto
 
     def __post_init__(self) -> None:
         positive = ("batch", "curve_points", "log_every_steps", "max_bad_steps", "keep_last")

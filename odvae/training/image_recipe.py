@@ -18,8 +18,9 @@ from odvae.model.layers import ResnetBlock
 from odvae.training.checkpoints import Checkpoints
 from odvae.training.ema import Ema
 from odvae.training.image_crops import SHORT_SIDES_PX, ImageCrops
-from odvae.training.loop import LoopConfig, Losses, Objective, Report, train
+from odvae.training.loop import LoopConfig, Report, train
 from odvae.training.muon import Muon
+from odvae.training.objective import Losses, Objective, Place
 from odvae.training.precision import Arithmetic
 from odvae.training.state import MODEL, TrainingState
 from odvae.training.warm_start import BlockCode
@@ -128,8 +129,9 @@ class ImageLoss:
         self._code = code
         self._recipe = recipe
 
-    def __call__(self, pixels: Tensor, step: int) -> Losses:
+    def __call__(self, pixels: Tensor, place: Place) -> Losses:
         """Terms of the loss on crops (B, 3, 1, H, W)."""
+        step = place.step
         noise = torch.Generator(pixels.device).manual_seed(self._recipe.seed * 1_000_003 + step)
         posterior = self._vae.encode(pixels)
         if step >= self._recipe.warm_start_fraction * self._recipe.steps:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,43 +11,14 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from odvae.errors import UserError
 from odvae.training.checkpoints import Checkpoints
+from odvae.training.objective import Losses, Objective, Place
 from odvae.training.precision import Arithmetic
 from odvae.training.safety import Verdict
 from odvae.training.state import MODEL, TrainingState
+from odvae.training.team import Alone, Team
+from odvae.training.waiting import DataWait
 
 Report = Callable[[int, dict[str, float]], None]  # (steps done, numbers)
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What a step is about."""
-
-    terms: Mapping[str, Tensor]  # named and weighted: their sum is minimised
-    health: Mapping[str, Tensor] = field(default_factory=dict)  # reported beside them
-
-
-Loss = Callable[[Tensor, int], Losses]  # (batch, step) -> losses
-
-
-def constant(step: int) -> float:
-    """The paper's schedule: the learning rate stays what it is."""
-    return 1.0
-
-
-def model_only(step: int) -> str:
-    """There is one player."""
-    return MODEL
-
-
-@dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What is trained: where batches come from and what each player minimises on them."""
-
-    batches: Callable[[int, int, int], Iterator[Tensor]]  # (first step, end step, data round)
-    losses: Mapping[str, Loss]  # by player
-    turn: Callable[[int], str] = model_only  # step -> the player that learns
-    schedule: Callable[[int], float] = constant  # step -> factor on every learning rate
-    gradient_clip: float | None = None  # the gradient's norm at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +29,7 @@ class LoopConfig:
     log_every_steps: int
     checkpoint_every_s: float
     pauses: tuple[int, ...] = ()  # steps done at which ``on_pause`` is called
+    accumulate: int = 1  # parts in which a batch is computed, one after the other
 
 
 def train(
@@ -65,10 +38,11 @@ def train(
     config: LoopConfig,
     *,
     arithmetic: Arithmetic,
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     report: Report,
     on_pause: Callable[[int], float | None] = lambda _: None,
     before_checkpoint: Callable[[], None] = lambda: None,
+    team: Team | None = None,
 ) -> None:
     """Train until ``config.steps`` steps are done, starting from where ``state`` is.
 
@@ -76,37 +50,45 @@ def train(
     training goes back to the last checkpoint and on with other batches, once.
 
     Args:
-        checkpoints: where the state is kept.
+        checkpoints: where the state is kept; None in a process that does not keep it.
         report: called after every step with the number of steps done; at every
             ``log_every_steps`` with the terms of the loss and what is reported beside them, with
             an empty dict otherwise (progress alone).
         on_pause: called at the steps in ``config.pauses``, for looks at the EMA weights; returns
             their score, by which the best checkpoint is told.
         before_checkpoint: called before each write, so that what it keeps is never behind.
+        team: the processes that train together, each with its part of the batches; all start from
+            the state of process 0. None: this one alone.
 
     Raises:
         UserError: steps stayed not finite after a roll-back; the message says what happened.
     """
-    run = _Run(state, objective, config, arithmetic)
+    run = _Run(state, objective, config, arithmetic, team or Alone())
+    run.align(state.content())
     for module in state.modules.values():
         module.train()
     saved_s = time.monotonic()
     while state.step < config.steps:
-        for batch in objective.batches(state.step, config.steps, state.watch.data_round):
+        batches = objective.batches(state.step, config.steps, state.watch.data_round)
+        for batch in run.wait.timed(batches):
             verdict = run.step(batch)
             report(state.step, run.numbers())
             if verdict is Verdict.roll_back:
                 run.roll_back(checkpoints)
-                checkpoints.save(run.content(), step=state.step)  # so that the round is kept
+                if checkpoints is not None:
+                    checkpoints.save(run.content(), step=state.step)  # so that the round is kept
                 break  # for batches of that round
             if verdict is Verdict.stop:
                 raise UserError(state.watch.diagnosis())
             score = on_pause(state.step) if state.step in config.pauses else None
             is_due = time.monotonic() - saved_s >= config.checkpoint_every_s or score is not None
-            if (is_due and state.watch.is_calm) or state.step == config.steps:
+            is_due = (is_due and state.watch.is_calm) or state.step == config.steps
+            if checkpoints is not None and is_due:
                 before_checkpoint()
                 checkpoints.save(run.content(), step=state.step, score=score)
                 saved_s = time.monotonic()
+            if state.step in config.pauses:
+                run.wait.pause_over()
     run.set_rates(1.0)
 
 
@@ -119,13 +101,16 @@ class _Run:
         objective: Objective,
         config: LoopConfig,
         arithmetic: Arithmetic,
+        team: Team,
     ) -> None:
         self._state = state
         self._objective = objective
         self._config = config
         self._arithmetic = arithmetic
-        self._losses = Losses({})
+        self._team = team
+        self.wait = DataWait()
         self._terms: dict[str, float] = {}
+        self._health: Mapping[str, Tensor] = {}
         self._gradient_norm = 0.0
         self._player = MODEL
         self._base_rates = [group["lr"] for group in self._groups()]
@@ -140,13 +125,12 @@ class _Run:
         optimisers = state.optimisers[self._player]
         for optimiser in optimisers:
             optimiser.zero_grad(set_to_none=True)
-        with self._arithmetic.autocast():
-            self._losses = objective.losses[self._player](
-                batch.to(self._arithmetic.device), state.step
-            )
-        terms = torch.stack([term.float() for term in self._losses.terms.values()])
-        terms.sum().backward()
-        self._terms = dict(zip(self._losses.terms, terms.tolist(), strict=True))
+        losses = self._backward(batch.to(self._arithmetic.device))
+        self._health = losses.health
+        self._average(optimisers)
+        terms = torch.stack(list(losses.terms.values()))
+        self._team.average([terms])
+        self._terms = dict(zip(losses.terms, terms.tolist(), strict=True))
         verdict = state.watch.judge(
             state.step,
             terms=self._terms,
@@ -161,14 +145,40 @@ class _Run:
         state.step += 1
         return verdict
 
+    def _backward(self, batch: Tensor) -> Losses:
+        """Gradients of this process's clips; their losses, averaged over the parts."""
+        step, parts = self._state.step, self._config.accumulate
+        clips = len(batch) // parts
+        computed: list[Losses] = []
+        for number, some in enumerate(batch.split(clips)):
+            place = Place(step, self._team.rank * len(batch) + number * clips)
+            with self._arithmetic.autocast():
+                losses = self._objective.losses[self._player](some, place)
+            terms = {name: term.float() for name, term in losses.terms.items()}
+            (torch.stack(list(terms.values())).sum() / parts).backward()
+            computed.append(
+                Losses({name: term.detach() for name, term in terms.items()}, losses.health)
+            )
+        return computed[0] if parts == 1 else _mean(computed)
+
+    def _average(self, optimisers: list[torch.optim.Optimizer]) -> None:
+        """Gradients of the whole batch, in every process."""
+        groups = (group for optimiser in optimisers for group in optimiser.param_groups)
+        parameters = (parameter for group in groups for parameter in group["params"])
+        self._team.average([p.grad for p in parameters if p.grad is not None])
+
     def numbers(self) -> dict[str, float]:
         """What the last step is reported with; empty between the steps that are."""
         step, config = self._state.step, self._config
         of_players = len(self._objective.losses)  # so that each one's turn is seen
         if step % config.log_every_steps >= of_players and step != config.steps:
             return {}
-        health = {name: value.item() for name, value in self._losses.health.items()}
-        numbers = {**self._terms, **health}
+        health = dict.fromkeys(self._health, 0.0)
+        if health:
+            values = torch.stack([value.float() for value in self._health.values()])
+            self._team.average([values])
+            health = dict(zip(health, values.tolist(), strict=True))
+        numbers = {**self._terms, **health, "data_wait_share": self.wait.share()}
         if self._player == MODEL:
             numbers |= {"loss": sum(self._terms.values()), "gradient_norm": self._gradient_norm}
         else:
@@ -177,11 +187,17 @@ class _Run:
             numbers["skipped_steps"] = self._state.watch.skipped
         return numbers
 
-    def roll_back(self, checkpoints: Checkpoints) -> None:
+    def align(self, content: dict[str, Any]) -> None:
+        """Start from what process 0 has."""
+        if self._team.size > 1:
+            self._state.restore(self._team.share(content))
+
+    def roll_back(self, checkpoints: Checkpoints | None) -> None:
         """Go back to the last checkpoint. Without any, bad steps have changed no weight either."""
-        loaded = checkpoints.newest()
-        if loaded is not None:
-            self._state.restore(loaded.content, watch=False)
+        loaded = checkpoints.newest() if checkpoints is not None else None
+        content = self._team.share(loaded.content if loaded is not None else None)
+        if content is not None:
+            self._state.restore(content, watch=False)
 
     def content(self) -> dict[str, object]:
         """The state with the base rates in place: the schedule is applied anew after loading."""
@@ -222,3 +238,12 @@ class _Run:
             clip_grads_with_norm_(parameters, self._objective.gradient_clip, norm)
         self._gradient_norm = norm.item()
         return self._gradient_norm
+
+
+def _mean(losses: list[Losses]) -> Losses:
+    """Of the parts of a batch, which are equally large."""
+
+    def over(parts: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+    return Losses(over([each.terms for each in losses]), over([each.health for each in losses]))

@@ -43,7 +43,7 @@ def resolve(device: Device, precision: Precision) -> Arithmetic:
     """Settle ``auto``. Raises UserError for a GPU that is not there."""
     has_gpu = torch.cuda.is_available()
     if device is Device.cuda and not has_gpu:
-        raise UserError("train.device=cuda, but torch sees no GPU; allowed here: auto, cpu")
+        raise UserError("trainer.device=cuda, but torch sees no GPU; allowed here: auto, cpu")
     kind = "cuda" if has_gpu and device is not Device.cpu else "cpu"
     if precision is Precision.auto:
         precision = Precision.bf16 if _bf16_is_fast(kind) else Precision.fp32

@@ -132,12 +132,12 @@ class Watch:
     def _advice(self) -> str:
         norms = [norm for _, norm in self._memory.good]
         if not norms:
-            return "no step was ever good: look at the data, and try train.precision=fp32"
+            return "no step was ever good: look at the data, and try trainer.precision=fp32"
         if norms[-1] > _GROWTH * statistics.median(norms):
             return "the gradient was growing: try a lower train.learning_rate"
         return (
-            "the gradient was not growing: try train.precision=fp32, look at the term named first, "
-            "then a lower train.learning_rate"
+            "the gradient was not growing: try trainer.precision=fp32, look at the term named "
+            "first, then a lower train.learning_rate"
         )
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,8 +4,9 @@ Where the paper is silent, the released training code decides: hinge loss, adapt
 adversarial term, turns of model and discriminator.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,49 +14,56 @@ from odvae.data import Clips, prefetch
 from odvae.metrics import Lpips, weights_at_hand
 from odvae.model import ODVAE, Initialisation, Posterior
 from odvae.training import losses
+from odvae.training.batch_norm import over_team
 from odvae.training.config import LossConfig, TrainConfig
 from odvae.training.discriminator import PatchDiscriminator
 from odvae.training.ema import Ema
-from odvae.training.loop import Losses, Objective
+from odvae.training.objective import Losses, Objective, Place
 from odvae.training.safety import Watch
 from odvae.training.state import MODEL, TrainingState
+from odvae.training.team import Alone, Team
 
 DISCRIMINATOR = "discriminator"
 
 
 @dataclass(frozen=True)
 class VideoLoss:
-    """The objective of both players; the posterior's noise is a function of (seed, step)."""
+    """The objective of both players. A clip's noise is a function of (seed, step, its number)."""
 
     vae: ODVAE
     config: LossConfig
     lpips: Lpips | None  # None: its weights are not at hand
     seed: int
     discriminator: PatchDiscriminator | None = None
+    team: Team = field(default_factory=Alone)
 
-    def __call__(self, video: Tensor, step: int) -> Losses:
+    def __call__(self, video: Tensor, place: Place) -> Losses:
         """The model's terms for clips (B, 3, T, H, W)."""
-        posterior, reconstruction = self._reconstruct(video, step)
+        posterior, reconstruction = self._reconstruct(video, place)
         terms = {"reconstruction": losses.reconstruction(reconstruction - video)}
         if self.lpips is not None:
             distance = self.lpips(video, reconstruction)
             terms["lpips"] = self.config.lpips_weight * losses.perceptual(distance, like=video)
         nll = torch.stack(list(terms.values())).sum()
         terms["kl"] = self.config.kl_weight * losses.divergence(posterior)
-        if not self._plays(step):
+        if not self._plays(place.step):
             return Losses(terms)
         assert self.discriminator is not None
-        adversarial = losses.generator_adversarial(self.discriminator(reconstruction).float())
-        adaptive = losses.adaptive_weight(*(self._at_last_kernel(x) for x in (nll, adversarial)))
+        adversarial = losses.generator_adversarial(
+            self.discriminator(reconstruction).to(video.dtype)
+        )
+        gradients = [self._at_last_kernel(term) for term in (nll, adversarial)]
+        self.team.average(gradients)
+        adaptive = losses.adaptive_weight(*gradients)
         terms["adversarial"] = self.config.adversarial.weight * adaptive * adversarial
         return Losses(terms, {"adaptive_weight": adaptive, "logits_model": -adversarial.detach()})
 
-    def discriminate(self, video: Tensor, step: int) -> Losses:
+    def discriminate(self, video: Tensor, place: Place) -> Losses:
         """The discriminator's term for the same clips; the model only looks on."""
         assert self.discriminator is not None
         with torch.no_grad():
-            _, reconstruction = self._reconstruct(video, step)
-        reals, fakes = (self.discriminator(x).float() for x in (video, reconstruction))
+            _, reconstruction = self._reconstruct(video, place)
+        reals, fakes = (self.discriminator(x).to(x.dtype) for x in (video, reconstruction))
         return Losses(
             {DISCRIMINATOR: losses.discriminator_hinge(reals, fakes)},
             {"logits_real": reals.detach().mean(), "logits_fake": fakes.detach().mean()},
@@ -74,10 +82,20 @@ class VideoLoss:
         kernel = self.vae.decoder.conv_out.get_parameter("weight")
         return torch.autograd.grad(term, kernel, retain_graph=True)[0]
 
-    def _reconstruct(self, video: Tensor, step: int) -> tuple[Posterior, Tensor]:
-        noise = torch.Generator(video.device).manual_seed(self.seed * 1_000_003 + step)
+    def _reconstruct(self, video: Tensor, place: Place) -> tuple[Posterior, Tensor]:
         posterior = self.vae.encode(video)
-        return posterior, self.vae.decode(posterior.sample(noise)).float()
+        latents = posterior.at(self._noise(posterior.mean, place))
+        return posterior, self.vae.decode(latents).to(video.dtype)
+
+    def _noise(self, like: Tensor, place: Place) -> Tensor:
+        """Standard normal, (B, C, t, h, w), each clip by itself."""
+        clips = []
+        for number, clip in enumerate(like, start=place.first_clip):
+            entropy = [self.seed, place.step, number]
+            seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+            generator = torch.Generator(like.device).manual_seed(seed)
+            clips.append(torch.empty_like(clip).normal_(generator=generator))
+        return torch.stack(clips)
 
 
 def lpips_at_hand(config: LossConfig) -> bool:
@@ -91,11 +109,15 @@ def freeze_encoder(vae: ODVAE) -> None:
     vae.quant_conv.requires_grad_(False)
 
 
-def discriminator(config: LossConfig, *, seed: int) -> PatchDiscriminator | None:
-    """A new discriminator, or None if it never plays."""
+def discriminator(
+    config: LossConfig, *, seed: int, team: Team | None = None
+) -> PatchDiscriminator | None:
+    """A new discriminator, or None if it never plays; its batch is the team's."""
     if config.adversarial.start_step is None:
         return None
-    return PatchDiscriminator(torch.Generator().manual_seed(seed))
+    alone = PatchDiscriminator(torch.Generator().manual_seed(seed))
+    over_team(alone, team or Alone())
+    return alone
 
 
 def initial_state(
@@ -129,11 +151,20 @@ def initial_state(
     )
 
 
-def objective(clips: Clips, config: TrainConfig, loss: VideoLoss) -> Objective:
-    """Random clips, the paper's constant learning rate."""
+def objective(clips: Clips, config: TrainConfig, loss: VideoLoss, *, workers: int = 2) -> Objective:
+    """Random clips, read ahead by so many threads; the paper's constant learning rate."""
+    team = loss.team
+    share = config.batch // team.size
+    part = range(team.rank * share, (team.rank + 1) * share)
     return Objective(
         batches=lambda first, end, data_round: prefetch(
-            clips, first, end_step=end, batch=config.batch, data_round=data_round
+            clips,
+            first,
+            end_step=end,
+            batch=config.batch,
+            data_round=data_round,
+            part=part,
+            workers=workers,
         ),
         losses={MODEL: loss, DISCRIMINATOR: loss.discriminate}
         if loss.discriminator is not None

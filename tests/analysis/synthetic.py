@@ -1,6 +1,7 @@
 """A store filled with invented numbers, tagged data=synthetic. No value here was ever measured."""
 
 import math
+from itertools import product
 from pathlib import Path
 
 from odvae.tracking import Status, Store
@@ -12,6 +13,7 @@ START_DB = {"random": 10.0, "inflate": 18.5, "center": 19.2, "tail": 20.3}
 VARIANT_DB = {"1": 0.05, "2": -0.1, "3": -0.2, "4": 0.0}
 RIVAL_DB = {"sd_vae": 1.5, "svd_vae": 1.0}  # above OD-VAE
 WAN_DB = 3.0
+GAN_START = 20
 REFERENCE_DB = {"mean_colour": 14.7, "bicubic_8x": 20.7, "linear_time_4x": 27.6}
 
 TAGS = {
@@ -75,6 +77,49 @@ def fill_methods(output_dir: Path) -> Store:
     return store
 
 
+def fill_objectives(output_dir: Path) -> Store:
+    """The four objectives, and runs that must not stand beside them."""
+    store = Store.open(output_dir)
+    for seed in SEEDS[:2]:
+        for lpips, start_step in product((True, False), (None, GAN_START)):
+            add_objective(store, lpips=lpips, start_step=start_step, seed=seed)
+    add_objective(store, lpips=False, start_step=None, seed=5, params={"losses.kl_weight": "0.5"})
+    add_objective(store, lpips=False, start_step=GAN_START + 1, seed=6)
+    add_objective(store, lpips=True, start_step=None, seed=7, params={"losses.lpips_weight": "9"})
+    add_objective(store, lpips=True, start_step=None, seed=8, params={"train.batch": "3"})
+    return store
+
+
+def add_objective(
+    store: Store,
+    *,
+    lpips: bool,
+    start_step: int | None,
+    seed: int = 0,
+    params: dict[str, str] | None = None,
+) -> str:
+    """One run, with the LPIPS term or not, and a discriminator from a step on or without one."""
+    fields = {
+        "losses.kl_weight": "1e-06",
+        "losses.lpips_weight": "1.0" if lpips else "0.0",
+        "losses.lpips_backbone": "vgg",
+        "losses.adversarial.start_step": str(start_step),
+        "losses.adversarial.weight": "0.5",
+        "losses.adversarial.learning_rate": "None",
+        "train.batch": "2",
+        "seed": str(seed),
+    }
+    of_terms = f"{lpips} {start_step} {params}"
+    return add(
+        store,
+        seed=seed,
+        tags={"lpips_loss": "vgg" if lpips else "none", "setting": of_terms},
+        params=fields | (params or {}),
+        extra_db=0.3 * lpips - (start_step is not None),
+        gan_start=start_step,
+    )
+
+
 def _rival(model: str, *, weights: str) -> dict[str, str]:
     return {"model": model, "weights": weights, "variant": ""}
 
@@ -90,6 +135,7 @@ def add(
     params: dict[str, str] | None = None,
     extra_db: float = 0.0,
     vcpr: float | None = None,
+    gan_start: int | None = None,
 ) -> str:
     """One run; returns its identifier."""
     own = {"variant": variant, "init": init, "seed": str(seed)}
@@ -109,6 +155,9 @@ def add(
             "train/loss": 30 - psnr_db,
         }
         log.metrics(scores, step)
+        if gan_start is not None and step > gan_start:
+            log.metrics({"train/logits_real": step / 100, "train/logits_fake": -step / 100}, step)
+            log.metrics({"train/adaptive_weight": 10.0 * (1 + 99 * seed)}, step + 1)
     for frame in range(FRAMES):
         lag = 0.3 if init == "tail" else 0.45 * frame
         log.metrics({"zero_step/psnr_db_by_frame": START_DB[init] - lag}, frame)

@@ -18,7 +18,7 @@ FIELDS = {
     ("learning_rate=1",): ("did you mean train.learning_rate or",),
     ("+extra=1",): ("extra is no field",),
     ("~losses",): ("losses.", "cannot be taken out"),
-    ("train.device=gpu",): ("train.device", "auto, cpu, cuda", "'gpu'"),
+    ("trainer.device=gpu",): ("trainer.device", "auto, cpu, cuda", "'gpu'"),
     ("data.size_px=60",): ("data.size_px", "multiple of 8", "got 60"),
     ("data.clip_frames=8",): ("data.clip_frames", "1, 5, 9", "got 8"),
     ("tiling=temporal", "tiling.group_frames=8"): ("tiling.group_frames", "4m+1", "got 8"),
@@ -103,8 +103,8 @@ def test_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
 
 def test_a_gpu_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    ran = run_here(tmp_path, "train.device=cuda")
-    _is_refused(ran, ("train.device=cuda", "auto, cpu"), left=set(), folder=tmp_path)
+    ran = run_here(tmp_path, "trainer.device=cuda")
+    _is_refused(ran, ("trainer.device=cuda", "auto, cpu"), left=set(), folder=tmp_path)
 
 
 def test_a_checkpoint_that_is_damaged(folder: Path) -> None:

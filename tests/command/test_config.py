@@ -143,8 +143,8 @@ def test_help_shows_every_field() -> None:
 NO_MATTER = {"output_dir", "rerun", "checkpoint", "data.path", "image_vae.path"}
 NO_MATTER |= {name for name in field_names() if name.startswith("weights.")}
 NO_MATTER |= {
-    "train.device",
-    "train.precision",
+    "trainer.device",
+    "trainer.precision",
     "train.log_every_steps",
     "train.checkpoint_every_s",
     "data.lists",

@@ -15,7 +15,7 @@ from odvae.config import field_names
 from odvae.data import Manifest, probe
 from odvae.model import load
 from odvae.tracking import LoggedRun, Store
-from odvae.training.loop import Losses
+from odvae.training.objective import Losses, Place
 from odvae.training.video_recipe import VideoLoss
 from tests.command.commands import QUICK, Ran, launch_here, run_here
 from tests.data.made_videos import FORMATS, make_video
@@ -156,11 +156,11 @@ class Interruption:
         """Watch every loss of a training."""
         loss = VideoLoss.__call__
 
-        def watched(self_: VideoLoss, video: torch.Tensor, step: int) -> Losses:
-            if step == self.at_step:
+        def watched(self_: VideoLoss, video: torch.Tensor, place: Place) -> Losses:
+            if place.step == self.at_step:
                 raise KeyboardInterrupt
-            self.begun.append(step)
-            return loss(self_, video, step)
+            self.begun.append(place.step)
+            return loss(self_, video, place)
 
         patch.setattr(VideoLoss, "__call__", watched)
 

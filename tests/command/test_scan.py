@@ -15,7 +15,6 @@ from odvae.compose import compose_run
 from odvae.data.listing import Listed
 from odvae.data.scan_manifest import ScanEntry
 from odvae.data.scan_video import scan_video
-from odvae.experiment.context import cache_folder
 from odvae.experiment.heldout import HeldOut
 from odvae.scan import main
 from tests.data.made_sources import make_ucf101, video
@@ -51,7 +50,7 @@ def test_it_counts_and_writes(tree: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_run_finds_it(tree: Path) -> None:
     assert main(["data=folder", f"data.path={tree}", "output_dir=results"]) == 0
     config = compose_run(["preset=smoke", "data=folder", f"data.path={tree}", "output_dir=results"])
-    heldout = HeldOut.open(config.data, batch=1, cache=cache_folder(config))
+    heldout = HeldOut.open(config.data, batch=1, cache=config.cache)
     assert heldout.source.scan_digest is not None
     assert heldout.source.skipped[0].reason.startswith("unreadable: ")
 

@@ -70,7 +70,7 @@ def test_resuming_stores_nothing_twice(store: Store) -> None:
 
     second = store.resume(first.run_id)
     assert store.get(first.run_id).status == "RUNNING"
-    second.params({"seed": 0, "train.precision": "fp32"})
+    second.params({"seed": 0, "trainer.precision": "fp32"})
     for step in range(4, 8):  # starts again from the state saved at step 3
         second.metrics({"train/loss": -step / 10, "eval/psnr_db": -1.0, "eval/ssim": 0.5}, step)
     second.finish(Status.FINISHED)
@@ -78,7 +78,7 @@ def test_resuming_stores_nothing_twice(store: Store) -> None:
     assert store.history(first.run_id, "train/loss") == losses
     assert store.history(first.run_id, "eval/psnr_db") == [(4, 20.0), (5, -1), (6, -1), (7, -1)]
     assert [step for step, _ in store.history(first.run_id, "eval/ssim")] == [4, 5, 6, 7]
-    assert store.get(first.run_id).params == {"seed": "0", "train.precision": "fp32"}
+    assert store.get(first.run_id).params == {"seed": "0", "trainer.precision": "fp32"}
 
 
 def test_params_may_be_given_twice_and_are_cut(store: Store) -> None:

@@ -9,7 +9,8 @@ from odvae.model import ODVAE, TEMPORAL_DECODER, Architecture, Initialisation, O
 from odvae.training import video_recipe
 from odvae.training.checkpoints import Checkpoints
 from odvae.training.config import LossConfig, TrainConfig
-from odvae.training.loop import Objective, train
+from odvae.training.loop import train
+from odvae.training.objective import Objective
 from odvae.training.state import MODEL
 from tests.training.tiny import CPU, loop, tiny_training
 

@@ -12,7 +12,8 @@ from torch.testing import assert_close
 from odvae.errors import UserError
 from odvae.training.checkpoints import Checkpoints
 from odvae.training.ema import Ema
-from odvae.training.loop import LoopConfig, Loss, Losses, Objective, train
+from odvae.training.loop import LoopConfig, train
+from odvae.training.objective import Loss, Losses, Objective, Place
 from odvae.training.safety import Watch
 from odvae.training.state import MODEL, TrainingState
 from tests.training.tiny import CPU, loop, tiny_training
@@ -23,10 +24,15 @@ STEPS = 6
 def _train(
     state: TrainingState, objective: Objective, config: LoopConfig, folder: Path
 ) -> dict[int, dict[str, float]]:
-    """Train and return what was reported, by steps done."""
+    """Train and return what was reported, by steps done, but for the time spent waiting."""
     reported: dict[int, dict[str, float]] = {}
+
+    def report(step: int, numbers: dict[str, float]) -> None:
+        reported[step] = dict(numbers)
+        assert 0 <= reported[step].pop("data_wait_share", 0) <= 1
+
     kept = Checkpoints(folder)
-    train(state, objective, config, arithmetic=CPU, checkpoints=kept, report=reported.__setitem__)
+    train(state, objective, config, arithmetic=CPU, checkpoints=kept, report=report)
     return reported
 
 
@@ -112,8 +118,8 @@ class _Line(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
 
-    def loss(self, batch: Tensor, step: int) -> Losses:
-        return Losses({"line": self.weight * batch})
+    def loss(self, batch: Tensor, place: Place) -> Losses:
+        return Losses({"line": self.weight * batch.mean()})
 
 
 def _line(lr: float = 1.0) -> tuple[_Line, TrainingState]:
@@ -126,7 +132,7 @@ def _line(lr: float = 1.0) -> tuple[_Line, TrainingState]:
 
 
 def _ones(first: int, end: int, data_round: int) -> Iterator[Tensor]:
-    return (torch.ones(()) for _ in range(first, end))
+    return (torch.ones(1) for _ in range(first, end))
 
 
 def test_the_schedule_scales_the_rate_and_is_not_saved(tmp_path: Path) -> None:
@@ -199,9 +205,9 @@ def test_checkpoints_pauses_and_reports_come_when_due(tmp_path: Path) -> None:
 def _spoilt(model: _Line, when: Callable[[int], bool], *, value: float, gradient: bool) -> Loss:
     """The line, with a loss or only a gradient that is not finite at some steps."""
 
-    def loss(batch: Tensor, step: int) -> Losses:
-        line = model.weight * batch
-        if when(step):
+    def loss(batch: Tensor, place: Place) -> Losses:
+        line = model.weight * batch.mean()
+        if when(place.step):
             # sqrt has an infinite slope at 0, where its value is finite.
             line = line + (0 * model.weight).sqrt() if gradient else line + value
         return Losses({"good": model.weight * 0, "line": line})
@@ -230,7 +236,7 @@ def test_several_in_a_row_lead_back_to_the_checkpoint_and_other_batches(tmp_path
     def batches(first: int, end: int, data_round: int) -> Iterator[Tensor]:
         rounds.append((first, data_round))
         return (
-            torch.full((), math.nan if data_round == 0 and s >= 4 else 1.0)
+            torch.full((1,), math.nan if data_round == 0 and s >= 4 else 1.0)
             for s in range(first, end)
         )
 

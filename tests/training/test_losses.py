@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from odvae.errors import UserError
 from odvae.metrics import Lpips
 from odvae.model import Posterior
 from odvae.training import losses, video_recipe
-from odvae.training.config import AdversarialConfig, LossConfig, TrainConfig
+from odvae.training.config import AdversarialConfig, LossConfig, TrainConfig, TrainerConfig
+from odvae.training.objective import Place
 from odvae.training.video_recipe import VideoLoss
 from tests.model.formula import small_clip
 from tests.training.tiny import tiny_vae
@@ -59,7 +61,7 @@ def test_the_adversarial_term_is_as_strong_as_the_others_at_the_last_kernel() ->
     vae, video = tiny_vae(), small_clip(frames=5, batch=2)
     config = LossConfig(kl_weight=0, adversarial=AdversarialConfig(start_step=0, weight=1.0))
     loss = VideoLoss(vae, config, None, 0, video_recipe.discriminator(config, seed=0))
-    terms = loss(video, 0).terms
+    terms = loss(video, Place(0)).terms
     kernel = vae.decoder.conv_out.get_parameter("weight")
     norms = [
         torch.autograd.grad(terms[name], kernel, retain_graph=True)[0].norm()
@@ -80,7 +82,7 @@ def test_the_discriminator_learns_on_detached_reconstructions() -> None:
         "model",
         "discriminator",
     ]
-    loss.discriminate(video, 5).terms["discriminator"].backward()
+    loss.discriminate(video, Place(5)).terms["discriminator"].backward()
     assert against is not None
     assert all(p.grad is not None for p in against.parameters())
     assert all(p.grad is None for p in vae.parameters())
@@ -97,17 +99,32 @@ class _HalfDistance(Lpips):
         return torch.full((a.shape[0], a.shape[2]), 0.5)
 
 
+def _noise(shape: torch.Size, *entropy: int) -> Tensor:
+    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
 def test_the_objective_is_the_weighted_sum() -> None:
     vae, video = tiny_vae(), small_clip(frames=5, batch=2)
     config = LossConfig(kl_weight=0.25, lpips_weight=3.0)
     with torch.no_grad():
-        terms = VideoLoss(vae, config, _HalfDistance(), seed=1)(video, 7).terms
+        terms = VideoLoss(vae, config, _HalfDistance(), seed=1)(video, Place(7)).terms
         posterior = vae.encode(video)
-        noise = torch.Generator().manual_seed(1_000_003 + 7)
-        reconstruction = vae.decode(posterior.sample(noise))
+        noise = torch.stack([_noise(posterior.mean[0].shape, 1, 7, clip) for clip in (0, 1)])
+        reconstruction = vae.decode(posterior.mean + (posterior.logvar / 2).exp() * noise)
     assert_close(terms["reconstruction"], (reconstruction - video).abs().sum() / 10)
     assert_close(terms["kl"], 0.25 * posterior.kl().mean())
     assert_close(terms["lpips"].item(), 3.0 * 0.5 * 3 * 16 * 16)
+
+
+def test_a_clip_has_the_same_noise_wherever_it_is_computed() -> None:
+    vae, video = tiny_vae(), small_clip(frames=5, batch=2)
+    loss = VideoLoss(vae, LossConfig(), None, 0)
+    with torch.no_grad():
+        whole = loss(video, Place(3)).terms["reconstruction"]
+        halves = [loss(video[i : i + 1], Place(3, i)).terms["reconstruction"] for i in (0, 1)]
+        assert_close(whole, (halves[0] + halves[1]) / 2)
+        assert loss(video[:1], Place(3, 1)).terms["reconstruction"] != halves[0]
 
 
 def test_noise_depends_on_seed_and_step_only() -> None:
@@ -115,10 +132,11 @@ def test_noise_depends_on_seed_and_step_only() -> None:
 
     def value(seed: int, step: int) -> float:
         with torch.no_grad():
-            losses = VideoLoss(vae, LossConfig(), None, seed)(video, step)
+            losses = VideoLoss(vae, LossConfig(), None, seed)(video, Place(step))
             return losses.terms["reconstruction"].item()
 
-    assert set(VideoLoss(vae, LossConfig(), None, 0)(video, 0).terms) == {"reconstruction", "kl"}
+    terms = VideoLoss(vae, LossConfig(), None, 0)(video, Place(0)).terms
+    assert set(terms) == {"reconstruction", "kl"}
     assert value(0, 3) == value(0, 3)
     assert len({value(0, 3), value(0, 4), value(1, 3)}) == 3
 
@@ -146,7 +164,7 @@ def test_weights_are_not_negative(field: str, value: float) -> None:
 def test_training_fields_are_checked(wrong: dict[str, int]) -> None:
     ((field, value),) = wrong.items()
     with pytest.raises(UserError, match=rf"^train\.{field} must .*, got {value}$"):
-        TrainConfig(**wrong)  # type: ignore[arg-type]
+        TrainConfig(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +173,9 @@ def test_training_fields_are_checked(wrong: dict[str, int]) -> None:
 )
 def test_the_curve_is_looked_at_evenly(steps: int, points: int, expected: list[int]) -> None:
     assert TrainConfig(steps=steps, curve_points=points).curve_steps == expected
+
+
+@pytest.mark.parametrize("field", ["devices", "nodes", "accumulate"])
+def test_trainer_fields_are_checked(field: str) -> None:
+    with pytest.raises(UserError, match=rf"^trainer\.{field} must be at least 1, got 0$"):
+        TrainerConfig(**{field: 0})  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def test_the_diagnosis_says_what_when_and_what_to_try() -> None:
     assert before in text
     assert "learning rate 0.0001;" in text
     assert "4 at step 103, 5 at step 104, 6 at step 105, 7 at step 106, 2.5 at step 101" in text
-    assert "try train.precision=fp32" in text and "\n" not in text
+    assert "try trainer.precision=fp32" in text and "\n" not in text
 
 
 def test_the_diagnosis_knows_a_diverging_gradient_and_a_bad_start() -> None:

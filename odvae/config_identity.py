@@ -1,0 +1,62 @@
+"""Which fields of a run determine its result: by these it is told from other runs."""
+
+import hashlib
+import json
+from enum import Enum
+from typing import Any
+
+from odvae.vaes.methods import Method
+
+# Fields that say where and how often to write, not what comes out. What lies at a path is
+# identified by its content.
+NOT_IDENTITY = {
+    "output_dir",
+    "rerun",
+    "checkpoint",
+    *(f"weights.{method.value}" for method in Method),
+    "data.path",
+    "data.lists",
+    "data.manifest",
+    "data.workers",
+    "image_vae.path",
+    "trainer.device",  # with the precision, resolved: see the run's key
+    "trainer.precision",
+    "trainer.devices",  # who computes a part of the batch changes rounding only
+    "trainer.nodes",
+    "trainer.checkpoint_activations",
+    "train.log_every_steps",
+    "train.checkpoint_every_s",
+    "train.keep_last",
+}
+# What a comparison varies.
+FACTORS = {"model.name", "variant", "init.how", "seed"}
+
+
+def digest_of(fields: dict[str, Any], *, without: set[str]) -> str:
+    """Hash of fields by their dotted names."""
+    kept = {name: value for name, value in fields.items() if name not in without}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """Enumerations by their values, in dicts and lists too."""
+    match value:
+        case dict():
+            return {key: plain(item) for key, item in value.items()}
+        case list():
+            return [plain(item) for item in value]
+        case Enum():
+            return value.value
+        case _:
+            return value
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, by dotted names."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result

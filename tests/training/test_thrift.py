@@ -1,0 +1,88 @@
+"""Less memory, the same training."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from odvae.anatomy.memory import LiveTensors
+from odvae.model import ODVAE
+from odvae.training import thrift
+from odvae.training.loop import train
+from odvae.training.state import TrainingState
+from tests.model.formula import small_clip
+from tests.training.tiny import CPU, loop, tiny_training, tiny_vae
+
+STEPS = 4
+
+
+def _trained(
+    folder: Path, *, adversary_from: int | None = 1, accumulate: int = 1, thrifty: bool = False
+) -> TrainingState:
+    state, objective = tiny_training(folder, steps=STEPS, adversary_from=adversary_from)
+    if thrifty:
+        assert isinstance(state.model, ODVAE)
+        thrift.checkpoint_activations(state.model)
+    train(
+        state,
+        objective,
+        replace(loop(STEPS), accumulate=accumulate),
+        arithmetic=CPU,
+        checkpoints=None,
+        report=lambda step, numbers: None,
+    )
+    return state
+
+
+def test_checkpointed_activations_change_no_bit(tmp_path: Path) -> None:
+    plain, thrifty = _trained(tmp_path), _trained(tmp_path, thrifty=True)
+    assert_close(plain.content(), thrifty.content(), atol=0, rtol=0)
+
+
+def test_checkpointed_activations_take_less_memory() -> None:
+    """What is alive at the worst moment of forward and backward pass."""
+    peaks = []
+    for thrifty in (False, True):
+        vae = ODVAE.variant(4, width=16, blocks=1, norm_groups=8)
+        if thrifty:
+            thrift.checkpoint_activations(vae)
+        video = torch.rand(1, 3, 9, 64, 64)
+        with LiveTensors(free_of_charge=vae.parameters()) as live:
+            vae(video).square().sum().backward()
+        peaks.append(live.peak_bytes)
+    assert peaks[1] < 0.6 * peaks[0]
+
+
+def test_a_batch_in_parts_is_the_batch(tmp_path: Path) -> None:
+    """Without the discriminator, whose batch statistics are those of a part."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        whole = _trained(tmp_path, adversary_from=None)
+        parts = _trained(tmp_path, adversary_from=None, accumulate=2)
+    finally:
+        torch.set_default_dtype(before)
+    assert_close(whole.content(), parts.content(), atol=1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_channels_last_is_the_same_function(frames: int) -> None:
+    vae, video = tiny_vae(), small_clip(frames=frames)
+    with torch.no_grad():
+        before = vae(video)
+        thrift.channels_last(vae)
+        assert_close(vae(video), before, atol=1e-5, rtol=1e-5)
+    kernel = vae.decoder.conv_out.get_parameter("weight")
+    assert kernel.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_the_same_function() -> None:
+    vae, video = tiny_vae(), small_clip(frames=5)
+    with torch.no_grad():
+        before = vae(video)
+        vae.encoder.compile()
+        vae.decoder.compile()
+        assert_close(vae(video), before, atol=1e-5, rtol=1e-5)
