@@ -152,6 +152,7 @@ NO_MATTER |= {
     "data.fold",  # of UCF101
     "train.keep_last",
 }
+NO_MATTER |= {name for name in field_names() if name.startswith("benchmark.")}
 IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
 IN_TILES = {"tiling.tile_px", "tiling.overlap"}
 ADVERSARY = {f"losses.adversarial.{name}" for name in ("weight", "learning_rate")}
