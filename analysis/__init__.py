@@ -4,7 +4,7 @@ A notebook loads the runs of an output folder (`load`), selects those that may b
 (`choose`) and calls one drawing function. ``python -m analysis`` executes all of them.
 """
 
-from analysis.runs import NoRuns, Runs, load
+from analysis.runs import NoRuns, Runs, load, load_benchmarks
 from analysis.selection import Selection, choose
 
-__all__ = ["NoRuns", "Runs", "Selection", "choose", "load"]
+__all__ = ["NoRuns", "Runs", "Selection", "choose", "load", "load_benchmarks"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.headless import execute
-from analysis.runs import NoRuns, load
+from analysis.runs import NoRuns, load, load_benchmarks
 from analysis.selection import COMMANDS
 from odvae.errors import UserError
 
@@ -36,6 +36,7 @@ FIGURES = (
     Figure("06_reconstruction", "06_reconstruction.ipynb"),
     Figure("07_objectives", "07_objectives.ipynb"),
     Figure("08_tiling", "08_tiling.ipynb"),
+    Figure("09_speed", "09_speed.ipynb"),
 )
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         only = _pairs(options.only)
-        if load(options.output_dir).table.empty:
+        if all(read(options.output_dir).table.empty for read in (load, load_benchmarks)):
             print(f"no finished runs in {options.output_dir}; make some: {COMMANDS['variant']}")
             return 2
         drawn = [_draw(figure, options, only) for figure in FIGURES]

@@ -13,7 +13,7 @@ def method_label(tags: Mapping[str, str]) -> str:
     Args:
         tags: of the run: task, model, weights, variant and operators.
     """
-    label = _name(tags)
+    label = model_label(tags)
     return label if tags["task"] == "train" else f"{label}, saved weights"
 
 
@@ -32,7 +32,12 @@ def weights_label(tags: Mapping[str, str]) -> str:
     return "trained by odvae"
 
 
-def _name(tags: Mapping[str, str]) -> str:
+def model_label(tags: Mapping[str, str]) -> str:
+    """Name of a model, wherever its weights are from.
+
+    Args:
+        tags: of the run: task, model, weights, variant and operators.
+    """
     if tags["model"] != Method.odvae.value:
         return rival_label(tags)
     label = f"{Method.odvae.row.title} variant {tags['variant']}"

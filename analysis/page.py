@@ -37,15 +37,20 @@ _LABEL_HEIGHT = 0.07  # of a panel
 
 def heading(figure: Figure, title: str, selection: Selection, *, note: str) -> None:
     """Write the title and what the runs share above the panels, how to read them below."""
-    width, height = figure.get_size_inches()
-    shared = textwrap.wrap(describe(selection), int(width * _CHARS_PER_IN))
     broken = len(selection.runs.table) - len(selection.last("eval/psnr_db"))
     if broken:
         note += f" Left out for lack of a finite result: {broken} of {len(selection.runs.table)}."
-    below = textwrap.wrap(note, int(width * _CHARS_PER_IN))
-    above = 1 + (0.12 + _LINE_IN * len(shared)) / height
-    figure.text(0.005, above, title, va="bottom", fontsize=10, fontweight="bold")
-    for text, y, va in ((shared, 1 + 0.06 / height, "bottom"), (below, -0.06 / height, "top")):
+    captions(figure, title, above=describe(selection), below=note)
+
+
+def captions(figure: Figure, title: str, *, above: str, below: str) -> None:
+    """Write a title and a line or more above the panels, and some below."""
+    width, height = figure.get_size_inches()
+    shared = textwrap.wrap(above, int(width * _CHARS_PER_IN))
+    note = textwrap.wrap(below, int(width * _CHARS_PER_IN))
+    top = 1 + (0.12 + _LINE_IN * len(shared)) / height
+    figure.text(0.005, top, title, va="bottom", fontsize=10, fontweight="bold")
+    for text, y, va in ((shared, 1 + 0.06 / height, "bottom"), (note, -0.06 / height, "top")):
         figure.text(0.005, y, "\n".join(text), va=va, fontsize=_SMALL_PT, color=GREY)
 
 

@@ -32,9 +32,13 @@ TAGS = (
     "variant",
     "init",
     "seed",
+    "hardware",
+    "accelerated",
 )
 TILING = tuple(f"tiling.{name}" for name in ("group_frames", "tile_px", "overlap", "chunk_frames"))
 PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", *TILING)
+BENCHMARK = "benchmark"  # the task of runs that score nothing
+_SPEED_PARAMS = ("model.blocks", "benchmark.batch")
 _OBJECTIVE = (
     "objective",
     "setting_but_terms",
@@ -63,24 +67,37 @@ class Runs:
 
 
 def load(output_dir: str | Path) -> Runs:
-    """Read every finished run of an output folder, or of MLFLOW_TRACKING_URI's server.
+    """Read every finished training and evaluation of an output folder.
 
-    Raises UserError when the store cannot be opened.
+    With MLFLOW_TRACKING_URI, of that server. Raises UserError when the store cannot be opened.
     """
+    return _load(output_dir, benchmarks=False)
+
+
+def load_benchmarks(output_dir: str | Path) -> Runs:
+    """Read every finished benchmark; otherwise as ``load``."""
+    return _load(output_dir, benchmarks=True)
+
+
+def _load(output_dir: str | Path, *, benchmarks: bool) -> Runs:
     store = Store.open(Path(output_dir))
-    logged = store.find({"odvae.kind": "run"})
-    rows = [_row(run) for run in logged if run.status == Status.FINISHED.value]
-    columns = ["run_id", "started", "method", "cut", *TAGS, *PARAMS, *_OBJECTIVE]
+    rows = [
+        _row(run)
+        for run in store.find({"odvae.kind": "run"})
+        if run.status == Status.FINISHED.value and (run.tags.get("task") == BENCHMARK) is benchmarks
+    ]
+    columns = ["run_id", "started", "method", "cut", *TAGS]
+    columns += [*PARAMS, *_SPEED_PARAMS, *_OBJECTIVE]
     metrics = sorted({name for row in rows for name in row} - set(columns))
     return Runs(store, pd.DataFrame(rows, columns=columns + metrics))
 
 
 def _row(run: LoggedRun) -> dict[str, object]:
     tags = {name: run.tags.get(name, _MEANT.get(name, "")) for name in TAGS}
-    params = {name: run.params.get(name, "") for name in PARAMS}
+    params = {name: run.params.get(name, "") for name in (*PARAMS, *_SPEED_PARAMS)}
     params |= dict.fromkeys(_unread(tags["tiling"]), "")
     metrics = dict(run.metrics)
-    if tags["model"] == Method.odvae.value:
+    if tags["task"] != BENCHMARK and tags["model"] == Method.odvae.value:
         metrics.setdefault("cost/vcpr", TIME_COMPRESSION * SPACE_COMPRESSION**2)
     about = {"run_id": run.run_id, "started": run.started, "method": method_label(tags)}
     about["cut"] = f"{tags['operators']} operators, {tiling_label(tags['tiling'], params)}"

@@ -3,14 +3,23 @@
 import difflib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from odvae.config_identity import FACTORS, NOT_IDENTITY, digest_of, flat, plain
+from odvae.config_identity import (
+    BENCHMARK_FIELDS,
+    FACTORS,
+    NOT_IDENTITY,
+    OF_OUR_OWN,
+    SPEED_DEPENDS_ON,
+    digest_of,
+    flat,
+    plain,
+)
+from odvae.config_sections import BenchmarkConfig, InitConfig, ModelConfig, Task, WeightsConfig
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
 from odvae.inference import TilingConfig
@@ -20,47 +29,16 @@ from odvae.training.config import LossConfig, TrainConfig, TrainerConfig
 from odvae.training.image_source import ImageVaeConfig, ImageVaeSource
 from odvae.vaes.methods import Method
 
-
-class Task(Enum):
-    """What a run does."""
-
-    train = "train"  # initialise, check at step zero, train, evaluate
-    evaluate = "evaluate"  # evaluate a saved model
-
-
-@dataclass(kw_only=True)
-class ModelConfig:
-    """Which method, and the sizes of what is trained; variant and operators stand beside it."""
-
-    name: Method = Method.odvae
-    width: int = 16  # channels of level 0; 128 in the paper
-    blocks: int = 1  # residual blocks per encoder level; 2 in the paper
-    latent_channels: int = 4
-    norm_groups: int | str = 32  # a number, or channels/N
-
-
-@dataclass(kw_only=True)
-class WeightsConfig:
-    """task=evaluate: weights of a method by its name, anything that odvae.load takes."""
-
-    sd_vae: str | None = None  # null: the image VAE that runs start from
-    svd_vae: str | None = None  # null: odvae trains a temporal decoder
-    vqgan: str | None = None  # null, here and below: the hub is asked
-    cogvideox: str | None = None
-    wan: str | None = None
-    hunyuan_video: str | None = None
-    mochi: str | None = None
-    ltx: str | None = None
-    cosmos: str | None = None
-    allegro: str | None = None
-    magvit: str | None = None
-
-
-@dataclass(kw_only=True)
-class InitConfig:
-    """How the weights start (paper section 3.4)."""
-
-    how: Initialisation = Initialisation.tail
+__all__ = [
+    "ModelConfig",
+    "RunConfig",
+    "Task",
+    "WeightsConfig",
+    "field_names",
+    "register",
+    "resolve",
+]
+__all__ += ["unknown_field"]
 
 
 @dataclass(kw_only=True)
@@ -72,7 +50,7 @@ class RunConfig:
     variant: int = 4  # a row of the table of variants
     operators: Operators = Operators.paper
     seed: int = 0
-    checkpoint: str | None = None  # task=evaluate: an OD-VAE, anything that odvae.load takes
+    checkpoint: str | None = None  # not to train: an OD-VAE, anything that odvae.load takes
     rerun: bool = False  # run again although it is finished
     dry_run: bool = False  # say what it would cost, do not run
     output_dir: str = "outputs"
@@ -86,6 +64,7 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
 
     def __post_init__(self) -> None:
         if self.variant not in VIDEO_VARIANTS:
@@ -97,11 +76,17 @@ class RunConfig:
         self.architecture()
 
     def _check_task(self) -> None:
+        match self.task:
+            case Task.train:
+                self._check_training()
+            case Task.evaluate:
+                if self.model.name is Method.odvae and self.checkpoint is None:
+                    raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
+            case Task.benchmark:
+                self._check_benchmark()
+
+    def _check_training(self) -> None:
         name = self.model.name
-        if self.task is Task.evaluate:
-            if name is Method.odvae and self.checkpoint is None:
-                raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
-            return
         if not name.is_trainable:
             ours = ", ".join(method.value for method in Method if method.is_trainable)
             raise UserError(
@@ -114,7 +99,9 @@ class RunConfig:
         }
         for field_name, path in given.items():
             if path is not None:
-                raise UserError(f"{field_name}={path} is read with task=evaluate only")
+                raise UserError(
+                    f"{field_name}={path} is read with task=evaluate and task=benchmark only"
+                )
         parts = self.trainer.processes * self.trainer.accumulate
         if self.train.batch % parts:
             raise UserError(
@@ -125,6 +112,22 @@ class RunConfig:
         if not lengths.takes(self.data.clip_frames):
             raise UserError(
                 f"data.clip_frames must be {lengths} to train, got {self.data.clip_frames}"
+            )
+
+    def _check_benchmark(self) -> None:
+        name = self.model.name
+        if not name.row.to_be_had:
+            raise UserError(
+                f"model={name.value} cannot be measured: no maintained library carries its code"
+            )
+        if self.benchmark.accelerate and not name.is_trainable:
+            raise UserError(
+                f"benchmark.accelerate=true is for models of odvae, and model={name.value} is none"
+            )
+        if self.trainer.processes > 1:
+            raise UserError(
+                "task=benchmark measures one process: trainer.devices and trainer.nodes must be "
+                f"1, got {self.trainer.devices} and {self.trainer.nodes}"
             )
 
     @property
@@ -139,6 +142,8 @@ class RunConfig:
         if self.model.name is Method.odvae:
             return self.checkpoint
         given: str | None = getattr(self.weights, self.model.name.value, None)
+        if self.task is Task.benchmark:  # where random ones do
+            return given
         return given or self.model.name.row.hub_id
 
     @property
@@ -168,18 +173,26 @@ class RunConfig:
         """Every field by its dotted name, as typed on the command line."""
         return flat(plain(asdict(self)))
 
+    def determining(self) -> dict[str, Any]:
+        """The fields that determine the result, together with what lies at the paths."""
+        unread = NOT_IDENTITY | self._unread()
+        return {name: value for name, value in self.flat().items() if name not in unread}
+
     def digest(self) -> str:
-        """Hash of the fields that determine the result, together with what lies at the paths."""
-        return digest_of(self.flat(), without=NOT_IDENTITY | self._unread())
+        """Hash of the fields that determine the result."""
+        return digest_of(self.determining(), without=set())
 
     def setting(self) -> str:
         """Hash of what runs must share for variants, initialisations and seeds to compare."""
-        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS)[:8]
+        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS | BENCHMARK_FIELDS)[:8]
 
     def _unread(self) -> set[str]:
         """Fields that the values of others make irrelevant."""
+        if self.task is Task.benchmark:
+            return set(self.flat()) - self._benchmarked()
         random = self.init.how is Initialisation.random
         unread = {"train.learning_rate" if random else "train.learning_rate_random"}
+        unread |= BENCHMARK_FIELDS
         if self.model.name is not Method.odvae:
             unread |= {"variant", "operators"}
         if self.data.source is not DataSource.ucf101:
@@ -188,8 +201,21 @@ class RunConfig:
             unread |= {"losses.adversarial.weight", "losses.adversarial.learning_rate"}
         unread |= {f"tiling.{name}" for name in self.tiling.unread()}
         if random or self.image_vae.resolved(self.model.width) is not ImageVaeSource.local:
-            unread |= {name for name in self.flat() if name.startswith("image_vae.recipe.")}
+            unread |= self._below("image_vae.recipe.")
         return unread
+
+    def _benchmarked(self) -> set[str]:
+        """Fields that a benchmark reads."""
+        unread = {f"tiling.{name}" for name in self.tiling.unread()}
+        read = SPEED_DEPENDS_ON | BENCHMARK_FIELDS | (self._below("tiling.") - unread)
+        if self.model.name.is_trainable and self.weights_source is None:
+            read |= OF_OUR_OWN
+            if self.model.name is Method.odvae:
+                read |= {"variant", "operators"}
+        return read
+
+    def _below(self, prefix: str) -> set[str]:
+        return {name for name in self.flat() if name.startswith(prefix)}
 
 
 def register() -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 
+from odvae.config_sections import BenchmarkConfig
 from odvae.vaes.methods import Method
 
 # Fields that say where and how often to write, not what comes out. What lies at a path is
@@ -31,6 +33,13 @@ NOT_IDENTITY = {
 }
 # What a comparison varies.
 FACTORS = {"model.name", "variant", "init.how", "seed"}
+
+# What says nothing of what is trained and evaluated.
+BENCHMARK_FIELDS = {f"benchmark.{field.name}" for field in fields(BenchmarkConfig)}
+# What task=benchmark reads, whatever the model; its own fields and those of the tiling come on top.
+SPEED_DEPENDS_ON = {"task", "model.name", "data.clip_frames", "data.size_px"}
+# What it reads of a model that it builds itself.
+OF_OUR_OWN = {f"model.{name}" for name in ("width", "blocks", "latent_channels", "norm_groups")}
 
 
 def digest_of(fields: dict[str, Any], *, without: set[str]) -> str:

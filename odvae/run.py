@@ -30,7 +30,6 @@ from odvae.experiment.assembly import assist
 from odvae.experiment.crew import crew
 from odvae.experiment.dry_run import RunCost, estimate_run, print_costs
 from odvae.experiment.launch import PARENT_RUN_VARIABLE
-from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.progress import (
     STATUS_FILE_VARIABLE,
     StatusFile,
@@ -38,7 +37,7 @@ from odvae.experiment.progress import (
     end_with_parent,
 )
 from odvae.experiment.sweep import JobsFailed, run_sweep, where
-from odvae.experiment.table import summarise
+from odvae.experiment.tables import print_tables
 from odvae.tracking import Store
 from odvae.training.precision import resolve as resolve_arithmetic
 from odvae.training.team import Team, TeamBroken
@@ -182,8 +181,7 @@ def _run_at_terminal(config: RunConfig, name: str, console: Console, team: Team)
     if outcome.already_finished:
         console.print("Already finished; rerun=true runs it again.", highlight=False)
     finished = [Store.open(config.output).get(outcome.run_id)]
-    summarise(finished).print(console)
-    print_papers_table(finished, console)
+    print_tables(finished, console)
     console.print(f"This run: {os.path.relpath(outcome.folder)}", highlight=False)
     where(config.output, console)
 

@@ -8,7 +8,14 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "odvae"
 
-CONFIG = {"config", "config_files", "config_errors", "config_identity", "compose"}
+CONFIG = {
+    "config",
+    "config_files",
+    "config_errors",
+    "config_identity",
+    "config_sections",
+    "compose",
+}
 # Each part may import the parts on the lines above its own, and itself.
 ORDER = [
     {"errors", "hashing", "paper", "revision"},

@@ -28,7 +28,7 @@ class AcceleratedVAE(nn.Module):
         self.latent_channels: int = vae.latent_channels
         self.latent_scaling: LatentScaling = vae.latent_scaling
         self.input_range: tuple[float, float] = vae.input_range
-        self.streams: str | None = vae.streams
+        self.whole_only: str | None = vae.whole_only
         self.dtype = dtype
         self.encoder = pipeline([*vae.encoder.stages(), vae.quant_conv], dtype)
         self.decoder = pipeline([vae.post_quant_conv, *vae.decoder.stages()], dtype)
@@ -53,7 +53,7 @@ class AcceleratedVAE(nn.Module):
         Arguments and results are those of ``ODVAE.encode_piece``.
 
         Raises:
-            UserError: norms over the whole clip, see ``streams``.
+            UserError: norms over the whole clip, see ``whole_only``.
         """
         self._check_video(video)
         self._check_streams()
@@ -82,8 +82,8 @@ class AcceleratedVAE(nn.Module):
         return torch.stack(coded).contiguous(), None if last else after
 
     def _check_streams(self) -> None:
-        if self.streams is not None:
-            raise UserError(self.streams)
+        if self.whole_only is not None:
+            raise UserError(self.whole_only)
 
     def _check_video(self, video: Tensor) -> None:
         if video.ndim != 5 or video.shape[1] != 3:

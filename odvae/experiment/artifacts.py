@@ -73,7 +73,7 @@ def environment(arithmetic: Arithmetic) -> dict[str, object]:
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "gpu": gpu,
         "precision": arithmetic.precision.value,
         "threads": torch.get_num_threads(),
@@ -89,7 +89,8 @@ def peak_memory_mb(arithmetic: Arithmetic) -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The CPU's model; empty where nothing tells."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

@@ -15,7 +15,15 @@ from filelock import FileLock
 from torch import Tensor
 
 from odvae.experiment.heldout import HeldOut
-from odvae.inference import Tiling, decode, encode, fitted, reconstruct
+from odvae.inference import (
+    Tiling,
+    TilingConfig,
+    TilingMode,
+    decode,
+    encode,
+    fitted,
+    reconstruct,
+)
 from odvae.metrics import REFERENCES, Evaluation, EvaluationResult, OriginalFeatures, Scorers
 from odvae.model import VideoVAE
 from odvae.training.precision import Arithmetic
@@ -110,3 +118,13 @@ class Bench:
     def _wait_for_device(self) -> None:
         if self.arithmetic.device.type == "cuda":
             torch.cuda.synchronize()
+
+
+def single_group_note(tiling: TilingConfig, clip_frames: int) -> str | None:
+    """What there is to say of groups that a whole clip fits into; None: nothing."""
+    if tiling.mode is not TilingMode.temporal or tiling.group_frames < clip_frames:
+        return None
+    return (
+        f"tiling=temporal: clips of {clip_frames} frames are a single group of up to "
+        f"{tiling.group_frames}, the same as tiling=off"
+    )

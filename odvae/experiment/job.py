@@ -12,10 +12,9 @@ from odvae.config import Task
 from odvae.experiment import artifacts
 from odvae.experiment.certificate import certify
 from odvae.experiment.context import Context, image_vae
-from odvae.experiment.evaluation import Bench
+from odvae.experiment.evaluation import Bench, single_group_note
 from odvae.experiment.learn import Learner
 from odvae.experiment.subject import Subject
-from odvae.inference import TilingMode
 from odvae.metrics import EvaluationResult, OriginalFeatures, available
 from odvae.model import ODVAE, Initialisation, VideoVAE
 from odvae.training.image_source import ImageVae
@@ -90,11 +89,9 @@ class Job:
     def _bench(self) -> Bench:
         config, progress = self.context.config, self.context.progress
         data, tiling = config.data, config.tiling
-        if tiling.mode is TilingMode.temporal and tiling.group_frames >= data.clip_frames:
-            progress.note(
-                f"tiling=temporal: clips of {data.clip_frames} frames are a single group of up to "
-                f"{tiling.group_frames}, the same as tiling=off"
-            )
+        note = single_group_note(tiling, data.clip_frames)
+        if note is not None:
+            progress.note(note)
         scorers, missing = available(
             config.metrics,
             clip_shape=(data.clip_frames, data.size_px, data.size_px),

@@ -44,6 +44,13 @@ class LaunchedJob:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
+    @property
+    def ending(self) -> str:
+        """How it failed."""
+        if self.returncode is not None and self.returncode < 0:
+            return f"ended by signal {-self.returncode}"
+        return f"failed: {self.last_words}"
+
 
 def parallel_jobs(jobs: int, *, devices: int = 1) -> int:
     """How many run at a time, with so many GPUs or processes each: as many as there is room for."""
@@ -151,6 +158,4 @@ def _ending(job: LaunchedJob) -> str:
     if job.returncode == 0:
         was = "was already finished" if job.status.already_finished else "finished"
         return f"[green]{name}[/green]: {was}"
-    if job.returncode is not None and job.returncode < 0:
-        return f"[red]{name}[/red]: ended by signal {-job.returncode} (log: {log})"
-    return f"[red]{name}[/red]: failed: {escape(job.last_words)} (log: {log})"
+    return f"[red]{name}[/red]: {escape(job.ending)} (log: {log})"

@@ -1,19 +1,17 @@
-"""A run and its identity: started, continued after an interruption, or found finished."""
+"""What a run is: its subject, its identity and its work."""
 
 import hashlib
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock
-
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
+from odvae.experiment import benchmark_run
 from odvae.experiment.context import Context
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
+from odvae.experiment.lifecycle import Identity, Outcome, run_once
 from odvae.experiment.progress import Progress
 from odvae.experiment.subject import (
     Subject,
@@ -25,7 +23,7 @@ from odvae.experiment.subject import (
 from odvae.model import ODVAE, Initialisation
 from odvae.paper import paper_rows
 from odvae.revision import git_commit
-from odvae.tracking import RunLog, Status, Store
+from odvae.tracking import RunLog
 from odvae.training import video_recipe
 from odvae.training.image_source import check_fits, fingerprint
 from odvae.training.precision import Arithmetic, resolve
@@ -33,20 +31,14 @@ from odvae.training.team import Alone, Team
 from odvae.vaes.methods import OWN, Method
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Where a run's results are."""
-
-    run_id: str
-    folder: Path
-    already_finished: bool
-
-
 def check(configs: Sequence[RunConfig]) -> None:
     """Find out, without computing, whether jobs can run. Raises UserError if one cannot."""
     checked = []
     for given in configs:
         config = like_checkpoint(given)
+        if config.task is Task.benchmark:
+            benchmark_run.check(config)
+            continue
         _check_start(config)
         check_weights(config)
         resolve(config.trainer.device, config.trainer.precision)
@@ -75,6 +67,8 @@ def run(
     """
     team = team or Alone()
     config = like_checkpoint(config)
+    if config.task is Task.benchmark:
+        return benchmark_run.run(config, name=name, parent_id=parent_id, progress=progress)
     _check_start(config)
     arithmetic = resolve(config.trainer.device, config.trainer.precision)
     heldout = HeldOut.open(config.data, batch=config.train.batch, cache=config.cache)
@@ -85,36 +79,29 @@ def run(
             config, heldout, arithmetic=arithmetic, progress=progress, train=train
         )
     lpips_loss = video_recipe.lpips_at_hand(config.losses)
+    tags = {
+        "precision": arithmetic.precision.value,
+        "device": arithmetic.device.type,
+        "lpips_loss": config.losses.lpips_backbone.value if lpips_loss else "none",
+        **_tags(config, heldout, subject),
+    }
     key = _key(config, heldout, subject, arithmetic=arithmetic, lpips_loss=lpips_loss)
-    store = Store.open(config.output)
-    folder = config.output / "runs" / key[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    progress.stage("waiting for the same run elsewhere", 1)
-    with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
-        found = store.find({"odvae.key": key})
-        if found and parent_id is not None:
-            store.adopt(found[0].run_id, parent_id=parent_id)
-        if found and found[0].status == Status.FINISHED.value and not config.rerun:
-            return Outcome(found[0].run_id, folder, already_finished=True)
-        tags = {
-            "odvae.key": key,
-            "precision": arithmetic.precision.value,
-            "device": arithmetic.device.type,
-            "lpips_loss": config.losses.lpips_backbone.value if lpips_loss else "none",
-            **_tags(config, heldout, subject),
-        }
-        if found and not config.rerun:
-            log = store.resume(found[0].run_id)
-            log.tags(tags | {"error": ""})
-        else:
-            (folder / "elapsed_s").unlink(missing_ok=True)
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-            log = store.create(name, tags=tags, parent_id=parent_id)
-        progress.began(log.run_id)
+
+    def work(log: RunLog, folder: Path) -> None:
         context = Context(config, heldout, arithmetic, folder, log, progress, team)
-        _execute(context, subject, name=name, lpips_loss=lpips_loss)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return Outcome(log.run_id, folder, already_finished=False)
+        if config.model.name.row.to_be_had:
+            Job(context, subject=subject, lpips_loss=lpips_loss).execute(name)
+        else:
+            _log_papers_numbers(config.model.name, log)
+
+    return run_once(
+        Identity(key, tags),
+        work,
+        config=config,
+        name=name,
+        parent_id=parent_id,
+        progress=progress,
+    )
 
 
 def _train_first(
@@ -125,25 +112,6 @@ def _train_first(
         config, name=f"{name} (training)", parent_id=parent_id, progress=progress, team=team
     )
     return Trained(outcome.folder / "vae", now=not outcome.already_finished)
-
-
-def _execute(context: Context, subject: Subject | None, *, name: str, lpips_loss: bool) -> None:
-    """However the job ends, its run in the store says so."""
-    status = Status.FAILED
-    try:
-        if context.config.model.name.row.to_be_had:
-            Job(context, subject=subject, lpips_loss=lpips_loss).execute(name)
-        else:
-            _log_papers_numbers(context.config.model.name, context.log)
-        status = Status.FINISHED
-    except KeyboardInterrupt:
-        status = Status.KILLED
-        raise
-    except Exception as error:
-        context.log.tags({"error": f"{type(error).__name__}: {error}"})
-        raise
-    finally:
-        context.log.finish(status)
 
 
 def _log_papers_numbers(method: Method, log: RunLog) -> None:
@@ -193,7 +161,6 @@ def _key(
 
 def _tags(config: RunConfig, heldout: HeldOut, subject: Subject | None) -> dict[str, str]:
     return {
-        "odvae.kind": "run",
         "model": config.model.name.value,
         **_model_tags(config, subject),
         "tiling": config.tiling.mode.value,

@@ -45,7 +45,7 @@ class Trained:
 def check_weights(config: RunConfig) -> None:
     """Read the weights that an evaluation names. Raises UserError, naming the field."""
     if config.weights_source is not None:
-        _load(config, config.weights_source)
+        load_subject(config, config.weights_source)
 
 
 def like_checkpoint(config: RunConfig) -> RunConfig:
@@ -76,7 +76,7 @@ def find_subject(
         UserError: there are no such weights, or they are of another method.
     """
     if config.weights_source is not None:
-        return _load(config, config.weights_source)
+        return load_subject(config, config.weights_source)
     match config.model.name:
         case Method.sd_vae:
             image = image_vae(config, heldout, arithmetic=arithmetic, progress=progress)
@@ -101,7 +101,8 @@ def _image_weights(config: RunConfig) -> str:
     return (config.image_vae.path or HUB_ID) if is_sd else OWN
 
 
-def _load(config: RunConfig, source: str) -> Subject:
+def load_subject(config: RunConfig, source: str) -> Subject:
+    """The VAE at a source, if it is of the configured method. Raises UserError otherwise."""
     loaded = _opened(config.weights_field, source)
     problem = _mismatch(config.model.name, loaded.vae)
     if problem is not None:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from odvae.config import RunConfig
+from odvae.config import RunConfig, Task
 from odvae.errors import UserError
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
-from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
-from odvae.experiment.table import summarise
+from odvae.experiment.tables import models, print_tables
 from odvae.revision import git_commit
 from odvae.tracking import LoggedRun, RunLog, Status, Store
+from odvae.training.precision import resolve
 
 
 class JobsFailed(Exception):
@@ -68,7 +68,7 @@ def run_sweep(
             devices = max(config.trainer.devices for config in configs)
             launch(
                 jobs,
-                parallel=parallel or parallel_jobs(len(jobs), devices=devices),
+                parallel=parallel or _room(configs, devices=devices),
                 parent_id=log.run_id,
                 console=console,
                 devices=devices,
@@ -81,6 +81,13 @@ def run_sweep(
         log.finish(status)
     if failed:
         raise JobsFailed(f"{len(failed)} of {len(jobs)} jobs failed")
+
+
+def _room(configs: Sequence[RunConfig], *, devices: int) -> int:
+    """Jobs at a time: one, where others would disturb its timing."""
+    if any(config.task is Task.benchmark for config in configs):
+        return 1
+    return parallel_jobs(len(configs), devices=devices)
 
 
 def _without_repeats(
@@ -100,7 +107,8 @@ def _identity(config: RunConfig) -> str:
     located = (
         path and (str(Path(path).resolve()) if Path(path).exists() else path) for path in paths
     )
-    return " ".join([config.digest(), *map(str, located)])
+    arithmetic = resolve(config.trainer.device, config.trainer.precision)
+    return " ".join([config.digest(), f"{arithmetic}", *map(str, located)])
 
 
 def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
@@ -119,7 +127,9 @@ def _close_dead_runs(store: Store, failed: Sequence[LaunchedJob]) -> None:
     for job in failed:
         run_id = job.status.run_id
         if run_id is not None and store.get(run_id).status == "RUNNING":
-            store.resume(run_id).finish(Status.FAILED)
+            log = store.resume(run_id)
+            log.tags({"error": job.ending})
+            log.finish(Status.FAILED)
 
 
 def _report(
@@ -129,12 +139,9 @@ def _report(
         console.print(note, style="yellow", highlight=False, markup=False)
     ids = dict.fromkeys(job.status.run_id for job in jobs if job.status.run_id is not None)
     runs = [store.get(run_id) for run_id in ids]
-    if runs:
-        summary = summarise(runs)
-        summary.print(console)
-        log.text(summary.csv(), "summary.csv")
-        print_papers_table(runs, console)
-    finished = [run for run in runs if run.status == Status.FINISHED.value]
+    for name, summary in print_tables(runs, console).items():
+        log.text(summary.csv(), f"{name}.csv")
+    finished = [r for r in models(runs) if r.status == Status.FINISHED.value]
     if finished:
         _log_plot(finished, log)
     where(output, console)

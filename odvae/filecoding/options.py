@@ -126,7 +126,7 @@ def _tiling(given: Namespace, vae: VideoVAE, *, before: TilingConfig | None) -> 
 
 def _constant_memory(vae: VideoVAE) -> TilingMode:
     """The best tiling for a video of any length."""
-    is_exact = isinstance(vae, StreamingVAE) and vae.streams is None
+    is_exact = isinstance(vae, StreamingVAE) and vae.whole_only is None
     return TilingMode.stream if is_exact else TilingMode.temporal
 
 

@@ -29,8 +29,8 @@ def check_streams(vae: VideoVAE) -> StreamingVAE:
             f"tiling=stream needs a model that carries its state from piece to piece, and "
             f"{getattr(vae, 'name', type(vae).__name__)} does not: tiling=off or tiling=temporal"
         )
-    if vae.streams is not None:
-        raise UserError(f"tiling=stream cannot be exact: {vae.streams}, or tiling=temporal")
+    if vae.whole_only is not None:
+        raise UserError(f"tiling=stream cannot be exact: {vae.whole_only}, or tiling=temporal")
     return vae
 
 

@@ -105,8 +105,8 @@ class StreamingVAE(VideoVAE, Protocol):
     """One that can work on a video piece by piece, and make of it what it makes of the whole."""
 
     @property
-    def streams(self) -> str | None:
-        """None if it does; otherwise why its settings forbid it, and what would allow it."""
+    def whole_only(self) -> str | None:
+        """Why its settings allow whole clips only, and what would do; None: pieces are fine."""
         ...
 
     def encode_piece(self, video: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:

@@ -125,8 +125,8 @@ class ODVAE(nn.Module):
         return video
 
     @property
-    def streams(self) -> str | None:
-        """None if a video can go through in pieces, otherwise why not."""
+    def whole_only(self) -> str | None:
+        """Why a video can go through whole only; None if in pieces too."""
         if not takes_whole_clip_statistics(self):
             return None
         choices = [f"operators={how.value}" for how, row in OPERATORS.items() if row.norm_per_frame]
@@ -170,8 +170,8 @@ class ODVAE(nn.Module):
 
 
 def _check_streams(vae: ODVAE) -> None:
-    if vae.streams is not None:
-        raise UserError(vae.streams)
+    if vae.whole_only is not None:
+        raise UserError(vae.whole_only)
 
 
 def _check_video(video: Tensor, vae: ODVAE) -> None:

@@ -136,12 +136,25 @@ def from_diffusers_folder(folder: Path, *, weights: Sequence[Path] = ()) -> Diff
     config = read_config(file)
     row = _row(config.pop("_class_name", None), where=f"{file}: _class_name")
     with _blaming(file):
-        vae = _new(row, config)
+        vae = new_instance(row.class_name, config)
     files = weights or _weights_in(folder)
     tensors = {name: x for part in files for name, x in read_tensors(part).items()}
     _fill(vae, tensors, what=str(folder))
     with _blaming(file):
         return DiffusersVAE(vae).eval()
+
+
+def new_instance(class_name: str, config: Mapping[str, object]) -> nn.Module:
+    """An instance of a class of the table, in float32; what a configuration leaves out is default.
+
+    Raises:
+        UserError: a class that is not in the table.
+    """
+    import diffusers  # takes seconds
+
+    # The name is the table's: a configuration chooses among its rows and can name no other code.
+    vae: nn.Module = getattr(diffusers, _row(class_name).class_name).from_config(config)
+    return vae.float()
 
 
 def _row(class_name: object, *, where: str = "a VAE of diffusers") -> DiffusersRow:
@@ -150,14 +163,6 @@ def _row(class_name: object, *, where: str = "a VAE of diffusers") -> DiffusersR
         known = ", ".join(DIFFUSERS_ROWS)
         raise UserError(f"{where} must be one of {known}, got {class_name!r}")
     return row
-
-
-def _new(row: DiffusersRow, config: Mapping[str, object]) -> nn.Module:
-    import diffusers  # takes seconds
-
-    # The name is the table's: a configuration chooses among its rows and can name no other code.
-    vae: nn.Module = getattr(diffusers, row.class_name).from_config(config)
-    return vae.float()
 
 
 @contextmanager

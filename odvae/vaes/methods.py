@@ -116,6 +116,7 @@ METHODS: dict[Method, MethodRow] = {
 
 
 OWN = "own"  # the tag ``weights`` of what odvae has trained
+RANDOM = "random"  # and of a model that is measured without weights
 OWN_SVD = "SVD-VAE's kind"  # its name alone would promise the published weights
 
 
@@ -133,7 +134,7 @@ def rival_label(tags: Mapping[str, str]) -> str:
     if tags["model"] not in {method.value for method in Method}:
         return tags["model"]  # of a later version of odvae
     method = method_of(tags)
-    is_own = tags.get("weights") == OWN or tags.get("task") == "train"
+    is_own = tags.get("weights") in (OWN, RANDOM) or tags.get("task") == "train"
     if is_own and method is Method.svd_vae:
         return f"{OWN_SVD} (own temporal decoder)"
     if method is Method.sd_vae:

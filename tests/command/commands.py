@@ -53,7 +53,12 @@ def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | Non
 
 
 def launch_here(
-    jobs: Sequence[LaunchedJob], *, parallel: int, parent_id: str, console: Console
+    jobs: Sequence[LaunchedJob],
+    *,
+    parallel: int,
+    parent_id: str,
+    console: Console,
+    devices: int = 1,
 ) -> None:
     """Run the jobs of a sweep one after the other in this process: saves their start."""
     for job in jobs:

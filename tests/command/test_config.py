@@ -145,6 +145,11 @@ NO_MATTER |= {name for name in field_names() if name.startswith("weights.")}
 NO_MATTER |= {
     "trainer.device",
     "trainer.precision",
+    "trainer.devices",
+    "trainer.nodes",
+    "trainer.checkpoint_activations",
+    "dry_run",
+    "data.workers",
     "train.log_every_steps",
     "train.checkpoint_every_s",
     "data.lists",
@@ -152,6 +157,7 @@ NO_MATTER |= {
     "data.fold",  # of UCF101
     "train.keep_last",
 }
+NO_MATTER |= {name for name in field_names() if name.startswith("benchmark.")}
 IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
 IN_TILES = {"tiling.tile_px", "tiling.overlap"}
 IF_TILED = {"tiling.certificate"}

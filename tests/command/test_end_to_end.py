@@ -99,7 +99,8 @@ def test_a_run_is_recorded(finished: Finished) -> None:
         assert name in run.metrics
     costs = {name.removeprefix("cost/") for name in run.metrics if name.startswith("cost/")}
     per_second = {f"{what}_per_s" for what in ("train_steps", "encode_clips", "decode_clips")}
-    assert costs == {*per_second, "parameters_millions", "vcpr", "peak_memory_mb", "wall_s"}
+    costs_are = {*per_second, "parameters_millions", "vcpr", "peak_memory_mb", "wall_s"}
+    assert costs == costs_are | {"data_wait_share"}
 
 
 def test_a_run_has_its_curves(finished: Finished) -> None:

@@ -66,7 +66,7 @@ class LosslessVAE:
         return arranged_back(latents, self.compression)[:, :, self._past :]
 
     @property
-    def streams(self) -> str | None:
+    def whole_only(self) -> str | None:
         return None
 
     def encode_piece(self, video: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:

@@ -35,7 +35,7 @@ STREAMED = [Operators.strict, Operators.strict_trilinear]
 class CountingVAE(FrameNumberVAE):
     """Latent j is frame 4j, decoded frame t is latent ceil(t / 4): by counting what has passed."""
 
-    streams: str | None = None
+    whole_only: str | None = None
 
     def encode_piece(self, video: Tensor, state: State, /, *, last: bool) -> tuple[Tensor, State]:
         """The state is the number of frames that have passed."""

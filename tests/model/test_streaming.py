@@ -261,9 +261,9 @@ def test_pieces_can_be_captured_as_one_graph() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_norms_over_the_clip_cannot_be_streamed(variant: int) -> None:
     vae = ODVAE.variant(variant, width=8, norm_groups="channels/4", operators="paper")
-    assert vae.streams is not None
-    assert "operators=strict or operators=strict_trilinear" in vae.streams
-    assert random_vae(variant, Operators.strict).streams is None
+    assert vae.whole_only is not None
+    assert "operators=strict or operators=strict_trilinear" in vae.whole_only
+    assert random_vae(variant, Operators.strict).whole_only is None
     with pytest.raises(UserError, match="whole clip"):
         vae.encode_piece(torch.zeros(1, 3, 1, 8, 8), None, last=True)
     with pytest.raises(UserError, match="whole clip"):

@@ -22,7 +22,7 @@ def test_auto_takes_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> 
     for has_gpu, kind in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda answer=has_gpu: answer)
         assert resolve(Device.auto, Precision.fp32).device.type == kind
-    with pytest.raises(UserError, match=r"^train\.device=cuda, .*allowed here: auto, cpu$"):
+    with pytest.raises(UserError, match=r"^trainer\.device=cuda, .*allowed here: auto, cpu$"):
         resolve(Device.cuda, Precision.fp32)
 
 
