@@ -208,6 +208,7 @@ def test_a_sweep_is_the_parent_of_its_runs(
     assert "variant 2" in ran.out and "image VAE" in ran.out
 
 
+@pytest.mark.slow
 def test_one_job_may_fail_alone(finished: Finished) -> None:
     line = ("-m", *ONE_RUN, "train.learning_rate=3e-4,1e30")
     ran = run_here(finished.folder, *line)

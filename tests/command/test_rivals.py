@@ -43,6 +43,7 @@ def test_the_runs_own_image_vae_stands_for_sd_vae(folder: Path) -> None:
     assert run.metrics["cost/vcpr"] == 64
 
 
+@pytest.mark.slow
 def test_a_temporal_decoder_is_trained_once_and_then_found(folder: Path) -> None:
     run = _evaluate(folder, "model=svd_vae", "checkpoint=model")
     store = Store.open(folder / "outputs")

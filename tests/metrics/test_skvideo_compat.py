@@ -104,6 +104,7 @@ def test_scikit_video_still_does_not_work_by_itself() -> None:
     assert ran.stdout == "", f"scikit-video's {ran.stdout.split()} work without help"
 
 
+@pytest.mark.slow
 def test_the_first_import_is_quiet_and_needs_no_ffmpeg() -> None:
     ran = python(FIRST_IMPORT)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "[0.]\n", "")

@@ -145,6 +145,7 @@ def _open_and_write(output_dir: Path) -> None:
     log.finish(Status.FINISHED)
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_fresh_store_together_and_quietly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def _check_folder(folder: Path) -> None:
     assert check_content(checkpoints.best()).step == max(steps, key=score_of)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(processes: ForkServerContext, tmp_path: Path) -> None:
     moments = random.Random(0)
     last_step, moved, scraps = 0, 0, 0
