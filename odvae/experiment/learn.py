@@ -1,7 +1,5 @@
 """The training part of a run: initialise, look at step zero, train, look in between."""
 
-import statistics
-
 import torch
 
 from odvae.data import Clips
@@ -60,13 +58,13 @@ class Learner:
         config, log, progress = self.context.config, self.context.log, self.context.progress
         progress.stage("train", config.train.steps)
         pace = Pace()
-        waits: list[float] = []
 
         def report(step: int, numbers: dict[str, float]) -> None:
             pace.tick()
             progress.done(step)
             if numbers:
-                waits.append(numbers["data_wait_share"])
+                waited = {"cost/data_wait_share": numbers.pop("data_wait_share")}
+                log.metrics(waited, step=step)
                 self.context.log_scores("train", numbers, step=step)
 
         def on_pause(step: int) -> float:
@@ -89,8 +87,6 @@ class Learner:
         )
         if pace.step_s:
             log.metrics({"cost/train_steps_per_s": 1 / pace.step_s}, step=0)
-        if waits:
-            log.metrics({"cost/data_wait_share": statistics.fmean(waits)}, step=0)
         log.flush()
 
     def _initialise(self, vae: ODVAE, image: ImageVae | None) -> None:
