@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from odvae.inference.coding import decode, decode_pieces, encode, encode_pieces
-from odvae.inference.temporal import joined
+from odvae.inference.temporal import continued, joined
 from odvae.inference.tiling import Tiling
 from odvae.model import VideoVAE
 
@@ -115,23 +115,13 @@ def fitted(vae: VideoVAE, video: Tensor) -> Tensor:
 
 def _fitted_pieces(vae: VideoVAE, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     """``fitted``, piece by piece: the repeated frames are a piece of their own."""
-    frames, last_frame = 0, None
-    for piece in pieces:
-        if piece.ndim != 5 or 0 in piece.shape:
-            raise ValueError(
-                f"video must be (B, 3, T, H, W), none of them 0, got {tuple(piece.shape)}"
-            )
-        fitting = _fitted_frames(vae, piece)
-        frames += fitting.shape[2]
-        last_frame = fitting[:, :, -1:]
-        yield fitting
-    missing = vae.clip_lengths.at_least(frames) - frames
-    if last_frame is not None and missing:
-        yield last_frame.expand(-1, -1, missing, -1, -1)
+    return continued((_fitted_frames(vae, piece) for piece in pieces), vae.clip_lengths)
 
 
 def _fitted_frames(vae: VideoVAE, video: Tensor) -> Tensor:
     """The last row and column of (B, 3, T, H, W) repeated."""
+    if video.ndim != 5 or 0 in video.shape:
+        raise ValueError(f"video must be (B, 3, T, H, W), none of them 0, got {tuple(video.shape)}")
     frames, height, width = video.shape[2:]
     _, wanted_height, wanted_width = _fitted_size(vae, (frames, height, width))
     below, right = wanted_height - height, wanted_width - width

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.inference.seams import Seams
-from odvae.model import ClipLengths, Posterior, StreamingVAE, VideoVAE
+from odvae.inference.temporal import continued
+from odvae.model import Posterior, StreamingVAE, VideoVAE
 from odvae.model.streaming import State
 
 # The next frames, the state before them and whether they are the last, to output and state.
@@ -58,7 +59,7 @@ def encode_stream(vae: VideoVAE, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     def step(x: Tensor, state: State, last: bool) -> tuple[Tensor, State]:
         return streaming.encode_piece(x, state, last=last)
 
-    return _outputs(step, _of_a_length(vae.clip_lengths, pieces))
+    return _outputs(step, continued(pieces, vae.clip_lengths))
 
 
 def decode_stream(vae: VideoVAE, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
@@ -146,15 +147,3 @@ def _alike(pieces: Iterable[Tensor]) -> Iterator[Tensor]:
                 f"{(batch, channels, *size)}"
             )
         yield piece
-
-
-def _of_a_length(lengths: ClipLengths, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
-    """The pieces, then the last frame repeated up to a length from the list."""
-    frames, last_frame = 0, None
-    for piece in pieces:
-        frames += piece.shape[2]
-        last_frame = piece[:, :, -1:]
-        yield piece
-    missing = lengths.at_least(frames) - frames
-    if last_frame is not None and missing:
-        yield last_frame.expand(-1, -1, missing, -1, -1)

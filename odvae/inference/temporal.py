@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from odvae.inference.seams import Seams
+from odvae.model import ClipLengths
 
 
 def windows(pieces: Iterable[Tensor], frames: int, *, shared: int = 0) -> Iterator[Tensor]:
@@ -66,6 +67,18 @@ def group_seams(frames: int, *, group: int) -> Seams:
     """Where what is kept of later groups begins: at their second frame."""
     starts = range(0, max(frames - 1, 1), group - 1)
     return Seams(frames=tuple(start + 1 for start in starts[1:]))
+
+
+def continued(pieces: Iterable[Tensor], lengths: ClipLengths) -> Iterator[Tensor]:
+    """The pieces, then the last frame repeated up to a length from the list, as one more piece."""
+    frames, last_frame = 0, None
+    for piece in pieces:
+        frames += piece.shape[2]
+        last_frame = piece[:, :, -1:]
+        yield piece
+    missing = lengths.at_least(frames) - frames
+    if last_frame is not None and missing:
+        yield last_frame.expand(-1, -1, missing, -1, -1)
 
 
 def joined(parts: list[Tensor]) -> Tensor:
