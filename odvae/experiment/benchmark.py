@@ -1,7 +1,6 @@
 """How fast and lean a VAE is. Clips are (B, 3, T, H, W) in [-1, 1]."""
 
 import statistics
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from odvae.experiment.machine import wait_for
 from odvae.experiment.peak_memory import peak_growth_mb
+from odvae.experiment.timing import seconds_of
 from odvae.inference import Tiling, decode, encode
 from odvae.model import VideoVAE
 
@@ -137,11 +136,7 @@ def _cost(
     times_s = []
     done(0)
     for number in range(repeats):
-        wait_for(device)
-        start_s = time.perf_counter()
-        call()
-        wait_for(device)
-        times_s.append(time.perf_counter() - start_s)
+        times_s.append(seconds_of(call, device))
         done(number + 1)
     return result, CoderCost(times_s=tuple(times_s), flops=flops, peak_mb=peak_mb)
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from odvae.experiment.heldout import HeldOut
+from odvae.experiment.timing import seconds_of
 from odvae.inference import (
     Tiling,
     TilingConfig,
@@ -106,18 +106,8 @@ class Bench:
         return evaluation.result()
 
     def _median_s(self, function: Callable[[], object]) -> float:
-        times = []
-        for _ in range(1 + _TIMED_REPEATS):
-            self._wait_for_device()
-            start = time.perf_counter()
-            function()
-            self._wait_for_device()
-            times.append(time.perf_counter() - start)
+        times = [seconds_of(function, self.arithmetic.device) for _ in range(1 + _TIMED_REPEATS)]
         return statistics.median(times[1:])
-
-    def _wait_for_device(self) -> None:
-        if self.arithmetic.device.type == "cuda":
-            torch.cuda.synchronize()
 
 
 def single_group_note(tiling: TilingConfig, clip_frames: int) -> str | None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from odvae.experiment.artifacts import processor
+from odvae.experiment.timing import seconds_of
 from odvae.training.precision import Arithmetic, Precision
 
 CHANNELS = 128
@@ -23,12 +24,6 @@ def hardware(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     return f"{processor() or 'CPU'}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def wait_for(device: torch.device) -> None:
-    """Until what was started has been computed."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @torch.inference_mode()
@@ -70,8 +65,5 @@ def _fastest_s(function: Callable[[], object], device: torch.device, *, budget_s
     """Of as many calls as the budget allows, at least one; the fastest is no first one."""
     fastest_s, began_s = float("inf"), time.perf_counter()
     while fastest_s == float("inf") or time.perf_counter() - began_s < budget_s:
-        start_s = time.perf_counter()
-        function()
-        wait_for(device)
-        fastest_s = min(fastest_s, time.perf_counter() - start_s)
+        fastest_s = min(fastest_s, seconds_of(function, device))
     return fastest_s

@@ -2,8 +2,6 @@
 
 import os
 import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from odvae.anatomy import Clip
 from odvae.anatomy.parts import empty_latents
+from odvae.experiment.timing import seconds_of
 from odvae.model import ODVAE, Architecture
 from odvae.model.layers import ResnetBlock
 from odvae.training import thrift
@@ -79,9 +78,9 @@ def measured_flops_per_s(
         with FlopCounterMode(display=False) as counter:
             compute()
         compute()  # the first time without the counter's own work
-        seconds = [_timed(compute, arithmetic)]
+        seconds = [seconds_of(compute, arithmetic.device)]
         while sum(seconds) < _MEASURE_S:
-            seconds.append(_timed(compute, arithmetic))
+            seconds.append(seconds_of(compute, arithmetic.device))
     flops: int = counter.get_total_flops()
     return flops / statistics.median(seconds)
 
@@ -143,19 +142,6 @@ def _random(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Activations, of which gradients are wanted as within a model."""
     x = torch.empty(shape, device=device).normal_(generator=torch.Generator(device))
     return x.requires_grad_()
-
-
-def _timed(compute: Callable[[], None], arithmetic: Arithmetic) -> float:
-    _wait(arithmetic)
-    began = time.perf_counter()
-    compute()
-    _wait(arithmetic)
-    return time.perf_counter() - began
-
-
-def _wait(arithmetic: Arithmetic) -> None:
-    if arithmetic.device.type == "cuda":
-        torch.cuda.synchronize(arithmetic.device)
 
 
 def _free_ram_bytes() -> int:

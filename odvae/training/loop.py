@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,7 +63,7 @@ def train(
         UserError: steps stayed not finite after a roll-back; the message says what happened.
     """
     run = _Run(state, objective, config, arithmetic, team or Alone())
-    run.align(state.content())
+    run.align()
     for module in state.modules.values():
         module.train()
     saved_s = time.monotonic()
@@ -187,10 +186,10 @@ class _Run:
             numbers["skipped_steps"] = self._state.watch.skipped
         return numbers
 
-    def align(self, content: dict[str, Any]) -> None:
+    def align(self) -> None:
         """Start from what process 0 has."""
         if self._team.size > 1:
-            self._state.restore(self._team.share(content))
+            self._state.restore(self._team.share(self._state.content()))
 
     def roll_back(self, checkpoints: Checkpoints | None) -> None:
         """Go back to the last checkpoint. Without any, bad steps have changed no weight either."""
