@@ -157,7 +157,8 @@ def _report(rows: list[dict[str, str]], errors: tuple[float, float], *, file: Pa
 def _file_name(options: argparse.Namespace) -> str:
     size = f"{options.frames}x{options.size_px}x{options.size_px}"
     precision = "bf16" if options.bf16 else "fp32"
-    return f"variant{options.variant}_{size}_{precision}_{options.threads}threads.csv"
+    others = "_peers" if options.peers else ""
+    return f"variant{options.variant}_{size}_{precision}_{options.threads}threads{others}.csv"
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ from odvae.acceleration.block import Attention, Block
 from odvae.acceleration.causal_conv import TemporalConv
 from odvae.acceleration.clip import Stage
 from odvae.acceleration.framewise import FrameConv, Pointwise, SpatialDown
-from odvae.acceleration.kernels import NEAREST_DOUBLED, SAME_SIZE
+from odvae.acceleration.kernels import NEAREST_DOUBLED, SAME_SIZE, Kernel
 from odvae.acceleration.norm import Norm
 from odvae.acceleration.pipeline import Pipeline
 from odvae.acceleration.resampling import SpaceTimeDown, SpaceTimeUp
+from odvae.acceleration.row_winograd import ROW_FILTERED
 from odvae.acceleration.thin_conv import THIN_CHANNELS, FromThinConv, ToThinConv
 from odvae.model.layers import (
     CausalConv3d,
@@ -62,26 +63,34 @@ def _conv(module: nn.Module, dtype: torch.dtype) -> Stage:
     weight, bias = _weights(module, dtype)
     if weight.shape[-1] == 1:
         return Pointwise(weight, bias)
-    if weight.ndim == 4:
-        return FrameConv(weight, bias, SAME_SIZE)
-    if weight.shape[1] <= THIN_CHANNELS:
+    if weight.ndim == 5 and weight.shape[1] <= THIN_CHANNELS:
         return FromThinConv(weight, bias)
-    if weight.shape[0] <= THIN_CHANNELS:
+    if weight.ndim == 5 and weight.shape[0] <= THIN_CHANNELS:
         return ToThinConv(weight, bias)
-    return TemporalConv(weight, bias, SAME_SIZE)
+    return _wide_conv(weight, bias)
 
 
 def _block(module: ResnetBlock, dtype: torch.dtype) -> Block:
     convs = []
     for conv in (module.conv1, module.conv2):
-        weight, bias = _weights(conv, dtype)
-        kind = FrameConv if weight.ndim == 4 else TemporalConv
-        convs.append(kind(weight, bias, SAME_SIZE))
+        convs.append(_wide_conv(*_weights(conv, dtype)))
     norms = [_norm(norm, dtype, swish=True) for norm in (module.norm1, module.norm2)]
     shortcut = None
     if not isinstance(module.nin_shortcut, nn.Identity):
         shortcut = Pointwise(*_weights(module.nin_shortcut, dtype))
     return Block(norms[0], convs[0], norms[1], convs[1], shortcut)
+
+
+def _wide_conv(weight: Tensor, bias: Tensor) -> FrameConv | TemporalConv:
+    if weight.ndim == 4:
+        return FrameConv(weight, bias, _still(weight))
+    return TemporalConv(weight, bias, SAME_SIZE, still=_still(weight))
+
+
+def _still(weight: Tensor) -> Kernel:
+    """What convolves single frames: filtering along rows needs precision, and many channels."""
+    thin = min(weight.shape[:2]) <= THIN_CHANNELS
+    return SAME_SIZE if thin or weight.dtype.itemsize < 4 else ROW_FILTERED
 
 
 def _attention(module: FrameAttention, dtype: torch.dtype) -> Attention:

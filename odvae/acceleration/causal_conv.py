@@ -23,7 +23,7 @@ def tile_frames(dtype: torch.dtype) -> int:
 class TemporalConv(Stage):
     """A causal convolution whose three taps in time are 2D kernels; T frames stay T.
 
-    ``weight`` is (C_out, C_in, 3, 3, 3). Its transform takes 2 1/3 times the memory in float32,
+    ``weight`` is (C_out, C_in, 3, 3, 3). Its transform takes 2 2/3 times the memory in float32,
     1 2/3 in bfloat16. The state is the last two input frames, or one that stands for both.
     """
 
@@ -32,9 +32,13 @@ class TemporalConv(Stage):
     data_to_points: Tensor
     points_to_outputs: Tensor
 
-    def __init__(self, weight: Tensor, bias: Tensor, kernel: Kernel) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor, kernel: Kernel, *, still: Kernel | None = None
+    ) -> None:
+        """``still`` is a kernel of the same meaning for frame 0, which is convolved once."""
         super().__init__()
         self.kernel = kernel
+        self.still = still or kernel
         method = filtering(tile_frames(weight.dtype))
         self.tile = method.tile
         self.bias_point = method.constant_point
@@ -44,7 +48,7 @@ class TemporalConv(Stage):
             at_point = (mix @ taps).view(sizes).transpose(0, 1)
             self.register_buffer(f"point_{point}", kernel.prepare(at_point).to(weight.dtype))
         summed = taps.sum(0).view(sizes).transpose(0, 1)
-        self.register_buffer("summed", kernel.prepare(summed).to(weight.dtype))
+        self.register_buffer("summed", self.still.prepare(summed).to(weight.dtype))
         self.register_buffer("bias", bias)
         self.register_buffer("data_to_points", method.inputs.to(weight))
         self.register_buffer("points_to_outputs", method.outputs.to(weight))
@@ -59,7 +63,7 @@ class TemporalConv(Stage):
             y = new_clip(x, len(x), len(self.bias), scale * x.shape[2], scale * x.shape[3])
         past, later, out = state, x, y
         if state is None and len(x):
-            frame_0 = apply_framewise(self.kernel, x[:1], self.summed, self.bias)
+            frame_0 = apply_framewise(self.still, x[:1], self.summed, self.bias)
             y[:1] = frame_0 if onto is None else frame_0.add_(y[:1])
             past, later, out = x[:1], x[1:], y[1:]
         for start in range(0, len(later), self.tile):

@@ -102,7 +102,7 @@ def _doubling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 _MOST = (1 << 31) - 1  # what 32-bit indices of a convolution's implementation reach
-_CACHED = 1 << 22  # about what a processor's cache holds
+_CACHED = 3 << 21  # about what a processor's cache holds
 _FEW_HALOS = 1 << 24  # more, since the rows around a strip are multiplied again for each strip
 
 SAME_SIZE = Kernel(_plain, _same_size, 1, 1, _MOST, _CACHED)

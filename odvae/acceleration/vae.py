@@ -104,7 +104,7 @@ def accelerate(vae: ODVAE, *, dtype: torch.dtype | None = None) -> AcceleratedVA
     """An inference-only equivalent of a model: the same outputs, much faster and leaner.
 
     Every step is an exact rewriting, so outputs differ by rounding alone. The weights of 3D
-    convolutions are transformed here once, which takes 2 1/3 times their memory in float32 and
+    convolutions are transformed here once, which takes 2 2/3 times their memory in float32 and
     1 2/3 times in bfloat16; the model given may be dropped.
 
     Args:

@@ -13,6 +13,7 @@ from odvae.acceleration.clip import Rows, Stage, strips
 from odvae.acceleration.framewise import FrameConv, apply_framewise
 from odvae.acceleration.kernels import LINEAR_DOUBLED, NEAREST_DOUBLED, SAME_SIZE, Kernel
 from odvae.acceleration.pipeline import Pipeline
+from odvae.acceleration.row_winograd import ROW_FILTERED
 from odvae.model.layers import (
     CausalConv3d,
     ClipGroupNorm,
@@ -24,7 +25,7 @@ from odvae.model.layers import (
 from odvae.model.resampling import Downsample, SpaceTimeUpsample, SpatialUpsample
 
 FRAMES = [1, 2, 3, 4, 5, 6, 9]
-KERNELS = [SAME_SIZE, NEAREST_DOUBLED, LINEAR_DOUBLED]
+KERNELS = [SAME_SIZE, ROW_FILTERED, NEAREST_DOUBLED, LINEAR_DOUBLED]
 Make = Callable[[], nn.Module]
 
 OPERATORS: dict[str, Make] = {
@@ -33,6 +34,7 @@ OPERATORS: dict[str, Make] = {
     "to thin 3D": lambda: CausalConv3d(20, 3, kernel=(3, 3, 3)),
     "pointwise": lambda: CausalConv3d(6, 4, kernel=(1, 1, 1)),
     "2D": lambda: FrameConv2d(6, 4, 3, padding=1),
+    "wide 2D": lambda: FrameConv2d(20, 24, 3, padding=1),
     "trilinear": lambda: SpaceTimeUpsample(6, trilinear=True),
     "nearest": lambda: SpaceTimeUpsample(6, trilinear=False),
     "nearest 2D": lambda: SpatialUpsample(6),
@@ -113,7 +115,9 @@ def test_in_pieces(name: str, pieces: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (1, 1), (5, 37), (40, 3)])
-@pytest.mark.parametrize("name", ["wide 3D", "trilinear", "nearest", "nearest 2D", "to thin 3D"])
+@pytest.mark.parametrize(
+    "name", ["wide 3D", "wide 2D", "trilinear", "nearest", "nearest 2D", "to thin 3D"]
+)
 def test_odd_sizes(name: str, height: int, width: int) -> None:
     plain = _made(OPERATORS[name])
     clip = _clip(_channels(plain), 6, height=height, width=width)
