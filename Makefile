@@ -1,6 +1,7 @@
 # `make help` lists the targets. Everything runs inside .venv, which is made when it is missing.
 PYTHON ?= python3
 OUTPUT_DIR ?= outputs
+PORT ?= 5000
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -22,14 +23,11 @@ $(READY): pyproject.toml
 ablation: $(READY) ## The main job: the four variants, tail initialisation
 	$(BIN)/python -m odvae.run -m variant=1,2,3,4 init=tail
 
-figures: $(READY) ## Draw figures and tables of the logged runs into analysis/figures/
+figures: $(READY) ## Draw figures and tables of logged runs (else recorded ones) into analysis/figures/
 	$(BIN)/python -m analysis --output-dir $(OUTPUT_DIR)
 
-ui: $(READY) ## MLflow's page over the runs, on http://127.0.0.1:5000
-	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
-	$(BIN)/python -m mlflow server --host 127.0.0.1 --port 5000 --workers 1 \
-		--backend-store-uri "sqlite:///$(abspath $(OUTPUT_DIR))/mlflow.db" \
-		--artifacts-destination "$(abspath $(OUTPUT_DIR))/mlartifacts"
+ui: $(READY) ## Open MLflow's page on the runs, on http://127.0.0.1:5000; PORT=5001 for another
+	@$(BIN)/python -m odvae.page --output-dir "$(OUTPUT_DIR)" --port $(PORT)
 
 test: $(READY) ## The default tests, minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile

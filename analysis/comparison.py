@@ -16,7 +16,6 @@ from analysis.selection import Selection
 BASELINES = {"variant": "4", "init": "tail"}
 """What the paper chose; differences in the table are from these."""
 
-
 _COLUMNS = 2
 _OFFSET = 0.1  # of the seeds to the left, of the mean to the right
 
@@ -34,13 +33,18 @@ def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     figure = Figure(figsize=(page.WIDTH_IN, 2.3 * rows), layout="constrained")
     panels = figure.subplots(rows, _COLUMNS, squeeze=False).flat
     for axes, metric in zip(panels, metrics, strict=False):
-        _panel(axes, selection, metric)
+        level_panel(axes, selection, _last(selection, metric))
+        axes.set_title(f"{metric_label(metric)}  {selection.mark(metric)}".rstrip(), loc="left")
+        page.reference_lines(axes, selection, metric)
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
     title = f"Reconstruction after training, by {FACTORS[selection.by]}"
-    page.heading(figure, title, selection, note=f"{seeds.NOTE} Thin lines join runs of one seed.")
+    note = f"{seeds.NOTE} Thin lines join runs of one seed."
+    if any(map(selection.mark, metrics)):
+        note += " Rank-deficient: fewer clips than features, so compare the same clips only."
+    page.heading(figure, title, selection, note=note)
     table = pd.concat([comparison_table(selection, metric) for metric in metrics])
-    return page.save(figure, table, name=name, folder=folder)
+    return page.save(figure, table, source=selection.source, name=name, folder=folder)
 
 
 def comparison_table(selection: Selection, metric: str) -> pd.DataFrame:
@@ -61,10 +65,10 @@ def _last(selection: Selection, metric: str) -> pd.DataFrame:
     return selection.last(f"eval/{metric}")
 
 
-def _panel(axes: Axes, selection: Selection, metric: str) -> None:
-    values = _last(selection, metric)
+def level_panel(axes: Axes, selection: Selection, values: pd.DataFrame) -> None:
+    """Seeds, their mean and its interval, level by level. Columns level, seed, value."""
     levels = selection.levels
-    values["x"] = values["level"].map(levels.index) - _OFFSET
+    values = values.assign(x=values["level"].map(levels.index) - _OFFSET)
     for _, same_seed in values.sort_values("x").groupby("seed"):
         axes.plot(same_seed["x"], same_seed["value"], color=GREY, linewidth=0.5, alpha=0.5)
     means = seeds.summary(values, ["level"])
@@ -78,5 +82,3 @@ def _panel(axes: Axes, selection: Selection, metric: str) -> None:
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.grid(visible=False, axis="x")
     axes.set_xlabel(FACTORS[selection.by])
-    axes.set_title(metric_label(metric), loc="left")
-    page.reference_lines(axes, selection, metric)

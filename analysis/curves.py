@@ -1,35 +1,13 @@
-"""Quality against training steps, from before the first one (the paper's figure 4)."""
-
-from pathlib import Path
+"""Lines over training steps, from before the first one, or over positions: means, bands, seeds."""
 
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from analysis import page, seeds
-from analysis.looks import FACTORS, level_label, looks, metric_label, perceptual_metric
+from analysis.looks import level_label, looks, metric_label, perceptual_metric
 from analysis.selection import Selection
 
-NOTE = f"{seeds.NOTE} Step 0: before any training."
-
-
-@style.context(page.STYLE)
-def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
-    """PSNR and the perceptual metric, if any was logged, a line for each level."""
-    histories = evaluations(selection)
-    figure = Figure(figsize=(page.WIDTH_IN, 2.9), layout="constrained")
-    panels = figure.subplots(1, len(histories), squeeze=False)[0]
-    for axes, (metric, values) in zip(panels, histories.items(), strict=True):
-        evaluation_panel(axes, selection, values, metric=metric)
-    page.legend(figure, panels[0])
-    page.heading(figure, heading(selection), selection, note=NOTE)
-    return page.save(figure, table(histories), name=name, folder=folder)
-
-
-def heading(selection: Selection) -> str:
-    """The title of a figure of curves."""
-    return f"Learning curves, by {FACTORS[selection.by]}"
+NOTE = f"{seeds.NOTE} Markers: looks at the held-out clips, the one at step 0 before training."
 
 
 def evaluations(selection: Selection) -> dict[str, pd.DataFrame]:

@@ -37,11 +37,15 @@ _LOOKS: Mapping[str, Mapping[str, Look]] = {
         "L1 + LPIPS + GAN": Look(VERMILION, "D"),
     },
 }
-_MORE = (Look(PURPLE, "<"), Look(SKY, "P"), Look(GREY, "*"))  # for levels added later
+_MORE = (  # for levels that have none of their own
+    *(Look(PURPLE, "<"), Look(SKY, "P"), Look(GREY, "*"), Look(BLUE, "o")),
+    *(Look(ORANGE, "s"), Look(GREEN, "^"), Look(VERMILION, "D"), Look(BLACK, "v")),
+)
 
 FACTORS = {
     "variant": "variant",
     "init": "initialisation",
+    "start": "initialisation and operators",
     "model": "method",
     "objective": "objective",
 }
@@ -55,7 +59,12 @@ _METRICS = {
     "perceptual_untrained_squeeze": "perceptual distance, untrained net ↓",
     "fvd": "FVD, I3D ↓",
     "fvd_untrained_r3d18": "Fréchet distance, untrained net ↓",
+    "kvd": "KVD, I3D ↓",
+    "kvd_untrained_r3d18": "kernel distance, untrained net ↓",
+    "flicker": "flicker ↓",
+    "warped_error": "warped error ↓",
 }
+_FRECHET = ("fvd", "frechet")
 
 REFERENCES = {
     "image_vae": "image VAE",
@@ -79,7 +88,7 @@ def looks(by: str, levels: Iterable[str]) -> dict[str, Look]:
     chosen = {}
     more = iter(_MORE * (1 + len(list(levels := list(levels)))))
     for level in in_order(by, levels):
-        chosen[level] = _LOOKS[by].get(level) or next(more)
+        chosen[level] = _LOOKS.get(by, {}).get(level) or next(more)
     return chosen
 
 
@@ -93,20 +102,25 @@ def metric_label(metric: str) -> str:
     return _METRICS.get(metric, metric.replace("_", " "))
 
 
-def is_frechet(metric: str) -> bool:
+def is_of_sets(metric: str) -> bool:
     """Whether a metric is a distance between sets of clips."""
-    return metric.startswith("fvd")
+    return is_frechet(metric) or metric.startswith("kvd")
+
+
+def is_frechet(metric: str) -> bool:
+    """Whether a metric is a distance of Gaussians, whose covariances take many clips."""
+    return metric.startswith(_FRECHET)
 
 
 def evaluation_metrics(columns: Iterable[str]) -> list[str]:
     """Names of the metrics of the evaluation among logged ones, PSNR first, set distances last."""
     names = {name.removeprefix("eval/") for name in columns if name.startswith("eval/")}
-    names.discard("psnr_db_by_frame")
+    names = {name for name in names if not name.endswith("_by_frame")}
     known = list(_METRICS)
     return sorted(
         names,
         key=lambda name: (
-            is_frechet(name),
+            is_of_sets(name),
             known.index(name) if name in known else len(known),
             name,
         ),
@@ -115,5 +129,5 @@ def evaluation_metrics(columns: Iterable[str]) -> list[str]:
 
 def perceptual_metric(columns: Iterable[str]) -> str | None:
     """The first perceptual metric among logged ones: AlexNet's LPIPS where there is a choice."""
-    names = [name for name in evaluation_metrics(columns) if not is_frechet(name)]
-    return next((name for name in names if name not in ("psnr_db", "ssim")), None)
+    found = evaluation_metrics(columns)
+    return next((name for name in found if name.startswith(("lpips", "perceptual"))), None)

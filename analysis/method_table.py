@@ -5,9 +5,10 @@ from collections.abc import Hashable, Mapping
 import pandas as pd
 
 from analysis import seeds
-from analysis.looks import REFERENCES, evaluation_metrics, is_frechet, metric_label
+from analysis.looks import REFERENCES, evaluation_metrics, is_of_sets, metric_label
 from analysis.methods import TRAINED, weights_label
 from analysis.selection import Selection
+from analysis.tables import MISSING, PAPER_NOTE, Column, Table, number
 from odvae.paper import paper_rows
 from odvae.vaes.methods import METHODS, OWN_SVD
 
@@ -20,7 +21,6 @@ LEVELS_TO_BEAT = {
 }
 """References that are shown, by the prefix of their metrics."""
 
-_PAPER_NOTE = "The paper's data and protocol are others: compare orders, not values."
 _VCPR_NOTE = "VCPR: pixels for a latent position, whatever the number of latent channels."
 _BUDGET_NOTE = "Trained methods share image VAE, clips, steps and losses."
 _OWN_DECODER_NOTE = (
@@ -31,7 +31,18 @@ _OWN_DECODER_NOTE = (
 _HEADS = {"vcpr": "VCPR", "parameters_millions": "parameters (M)", "lpips": "LPIPS ↓"}
 _PAPER_METRICS = {"psnr": "psnr_db", "params": "parameters_millions"}  # by our names
 _PAPER_SCORES = ("psnr_db", "ssim", "lpips")
-_COLUMNS = ("source", "method", "weights", "dataset", "metric", "seeds", "mean", "low", "high")
+_COLUMNS = (
+    "source",
+    "method",
+    "weights",
+    "dataset",
+    "metric",
+    "seeds",
+    "mean",
+    "low",
+    "high",
+    "mark",
+)
 
 
 def numbers(selection: Selection) -> pd.DataFrame:
@@ -39,7 +50,8 @@ def numbers(selection: Selection) -> pd.DataFrame:
 
     Returns:
         Columns source (measured, reference or paper), method, weights, dataset, metric, seeds and
-        the mean over them with its 95 % interval, low to high; NaN where there is none.
+        the mean over them with its 95 % interval, low to high (NaN where there is none), and mark:
+        what the number has to be read with.
     """
     parts = [_measured(selection), _references(selection), published()]
     return pd.concat([part for part in parts if len(part)], ignore_index=True)[[*_COLUMNS]]
@@ -72,7 +84,7 @@ def by_vcpr(rows: pd.DataFrame) -> dict[str, list[str]]:
 
 def notes(table: pd.DataFrame) -> list[str]:
     """What a reader of the rows of ``numbers`` has to know."""
-    found = [_PAPER_NOTE, _VCPR_NOTE]
+    found = [PAPER_NOTE, _VCPR_NOTE]
     if (table["weights"] == TRAINED).any():
         found.append(_BUDGET_NOTE)
     if table["method"].str.startswith(OWN_SVD).any():
@@ -80,26 +92,15 @@ def notes(table: pd.DataFrame) -> list[str]:
     return found
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The rows of ``numbers`` as two tables, ours above the paper's, in GitHub's Markdown."""
-    paper = table[table["source"] == "paper"]
-    return "\n".join(
-        [
-            "Measured. Mean over seeds ± half its 95 % interval (Student), from 3 seeds on.\n",
-            *_ours(table),
-            "\nThe paper's Table 1 (arXiv 2409.01199v2).\n",
-            *_papers(paper),
-            "\n" + " ".join(notes(table)),
-            "",
-        ]
-    )
+def as_texts(table: pd.DataFrame) -> list[Table]:
+    """The rows of ``numbers`` as tables of texts: ours, then the paper's."""
+    note = " ".join(notes(table))
+    return [_ours(table), _papers(table[table["source"] == "paper"], note=note)]
 
 
 def cell(row: Mapping[Hashable, float], metric: str) -> str:
     """Mean and half of its interval, if it has one, with the digits that suit the metric."""
-    digits = _digits(metric)
-    half = (row["high"] - row["low"]) / 2
-    return f"{row['mean']:.{digits}f}" + ("" if pd.isna(half) else f" ± {half:.{digits}f}")
+    return number(row["mean"], _digits(metric), half=(row["high"] - row["low"]) / 2)
 
 
 def _measured(selection: Selection) -> pd.DataFrame:
@@ -116,6 +117,7 @@ def _measured(selection: Selection) -> pd.DataFrame:
     ).rename(columns={"level": "method"})
     table.loc[table["metric"].isin(COSTS), ["low", "high"]] = float("nan")  # the same in all seeds
     table["weights"] = table["method"].map(weights)
+    table["mark"] = table["metric"].map(selection.mark)
     return table.assign(source="measured", dataset=_clips(selection)).sort_values(
         "method", key=lambda names: names.map(selection.levels.index), kind="stable"
     )
@@ -136,50 +138,62 @@ def _clips(selection: Selection) -> str:
     return f"{selection.setting['data']} {selection.setting['protocol']}"
 
 
-def _ours(table: pd.DataFrame) -> list[str]:
+def _ours(table: pd.DataFrame) -> Table:
     ours = table[table["source"] == "measured"]
     references = table[table["source"] == "reference"]
     scores = [name for name in ours["metric"].unique() if name not in COSTS]
-    columns = [*COSTS, *scores]
-    groups = by_vcpr(ours)
-    names = [name for group in groups.values() for name in group]
+    metrics = [*COSTS, *scores]
+    names = [name for group in by_vcpr(ours).values() for name in group]
     names += list(references["method"].unique())
     both = pd.concat([ours, references])
-    rows = both.to_dict("records")
-    cells = {(row["method"], row["metric"]): cell(row, row["metric"]) for row in rows}
-    weights = {row["method"]: row["weights"] for row in rows}
+    numbers_of = both.to_dict("records")
+    cells = {(row["method"], row["metric"]): cell(row, row["metric"]) for row in numbers_of}
+    weights = {row["method"]: row["weights"] for row in numbers_of}
     counts = both.groupby("method")["seeds"].max()
-    lines = _head(["method", "weights", *map(_title, columns), "seeds"])
-    for name in names:
-        count = "-" if pd.isna(counts[name]) else f"{counts[name]:.0f}"
-        scores_of_it = [cells.get((name, metric), "-") for metric in columns]
-        lines.append(_line([name, weights[name], *scores_of_it, count]))
-    return lines
+    marks = dict(zip(ours["metric"], ours["mark"], strict=True))
+    titles = [f"{_title(metric)} {marks.get(metric, '')}".strip() for metric in metrics]
+    return Table(
+        caption=(
+            "Reconstruction by method, measured. Mean over seeds ± half its 95 % interval "
+            "(Student), from 3 seeds on."
+        ),
+        columns=tuple(map(Column, ["method", "weights", *titles, "seeds"])),
+        rows=tuple(
+            (
+                name,
+                weights[name],
+                *(cells.get((name, metric), MISSING) for metric in metrics),
+                number(counts[name], 0),
+            )
+            for name in names
+        ),
+    )
 
 
-def _papers(paper: pd.DataFrame) -> list[str]:
-    rows = paper.to_dict("records")
-    cells = {
-        (row["method"], row["dataset"], row["metric"]): cell(row, row["metric"]) for row in rows
-    }
-    columns = [("", name) for name in COSTS]
-    columns += [(d, m) for d in paper["dataset"].unique() if d for m in _PAPER_SCORES]
+def _papers(paper: pd.DataFrame, *, note: str) -> Table:
+    numbers_of = paper.to_dict("records")
+    cells = {(n["method"], n["dataset"], n["metric"]): cell(n, n["metric"]) for n in numbers_of}
+    keys = [("", name) for name in COSTS]
+    keys += [(d, m) for d in paper["dataset"].unique() if d for m in _PAPER_SCORES]
     names = [name for group in by_vcpr(paper).values() for name in group]
     to_be_had = {row.paper_name: row.to_be_had for row in METHODS.values()}
-    titles = [f"{dataset} {_title(metric)}".strip() for dataset, metric in columns]
-    lines = _head(["method", *titles, "can be measured"])
-    for name in names:
-        numbers_of_it = [cells[name, dataset, metric] for dataset, metric in columns]
-        lines.append(_line([name, *numbers_of_it, "yes" if to_be_had[name] else "no: paper only"]))
-    return lines
-
-
-def _head(titles: list[str]) -> list[str]:
-    return [_line(titles), _line(["---"] * len(titles))]
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return Table(
+        caption="The paper's Table 1 (arXiv 2409.01199v2), on its own data and protocol.",
+        columns=(
+            Column("method"),
+            *(Column(_title(metric), dataset) for dataset, metric in keys),
+            Column("can be measured"),
+        ),
+        rows=tuple(
+            (
+                name,
+                *(cells[name, *key] for key in keys),
+                "yes" if to_be_had[name] else "no: paper only",
+            )
+            for name in names
+        ),
+        note=note,
+    )
 
 
 def _title(metric: str) -> str:
@@ -189,4 +203,4 @@ def _title(metric: str) -> str:
 def _digits(metric: str) -> int:
     if metric == "vcpr":
         return 0
-    return 2 if metric in ("psnr_db", "parameters_millions") or is_frechet(metric) else 4
+    return 2 if metric in ("psnr_db", "parameters_millions") or is_of_sets(metric) else 4

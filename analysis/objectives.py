@@ -42,9 +42,9 @@ def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     _same_steps(panels[:count], selection)
     page.legend(figure, panels[0])
     note = " ".join([curves.NOTE, *_notes(selection, with_health=bool(health))])
-    page.heading(figure, curves.heading(selection), selection, note=note)
+    page.heading(figure, "Learning curves, by objective", selection, note=note)
     table = curves.table(evaluations | health)
-    return page.save(figure, table, name=name, folder=folder)
+    return page.save(figure, table, source=selection.source, name=name, folder=folder)
 
 
 def _health(selection: Selection) -> dict[str, pd.DataFrame]:

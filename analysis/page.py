@@ -1,18 +1,22 @@
 """What all figures share: size, type, heading, level lines, and how they are saved."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.looks import FACTORS, GREY, REFERENCES
+from analysis import tables
+from analysis.looks import FACTORS, GREY, REFERENCES, VERMILION
 from analysis.selection import Selection
+from analysis.tables import Table
 
 STYLE = Path(__file__).with_name("paper.mplstyle")
 WIDTH_IN = 7.0  # a page's text
 
+_CHARS_OF_A_PANEL = 25  # a quarter of the width
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 _SMALL_PT = 7
 _LINE_IN = 0.135  # of that size
@@ -30,6 +34,7 @@ _SHARED = {
     "train.steps": "{} steps",
 }
 
+_PAD_IN = 0.1  # around the whole
 _LEGEND_IN = 0.24
 _REACH = 0.3  # how far beyond the data a reference may lie, of their range
 _LABEL_HEIGHT = 0.07  # of a panel
@@ -40,18 +45,28 @@ def heading(figure: Figure, title: str, selection: Selection, *, note: str) -> N
     broken = len(selection.runs.table) - len(selection.last("eval/psnr_db"))
     if broken:
         note += f" Left out for lack of a finite result: {broken} of {len(selection.runs.table)}."
-    captions(figure, title, above=describe(selection), below=note)
+    captions(figure, title, above=[describe(selection)], below=note, source=selection.source)
 
 
-def captions(figure: Figure, title: str, *, above: str, below: str) -> None:
-    """Write a title and a line or more above the panels, and some below."""
+def captions(
+    figure: Figure, title: str, *, above: Sequence[str], below: str, source: str = ""
+) -> None:
+    """Write a title and paragraphs above the panels, and one below.
+
+    Where the runs are recorded ones, ``source`` says so first.
+    """
     width, height = figure.get_size_inches()
-    shared = textwrap.wrap(above, int(width * _CHARS_PER_IN))
-    note = textwrap.wrap(below, int(width * _CHARS_PER_IN))
-    top = 1 + (0.12 + _LINE_IN * len(shared)) / height
-    figure.text(0.005, top, title, va="bottom", fontsize=10, fontweight="bold")
-    for text, y, va in ((shared, 1 + 0.06 / height, "bottom"), (note, -0.06 / height, "top")):
-        figure.text(0.005, y, "\n".join(text), va=va, fontsize=_SMALL_PT, color=GREY)
+    chars = int(width * _CHARS_PER_IN)
+    recorded = textwrap.wrap(source[:1].upper() + source[1:], chars)
+    shared = [line for paragraph in above for line in textwrap.wrap(paragraph, chars)]
+    note = textwrap.wrap(below, chars)
+    y = 1 + 0.06 / height
+    for lines, colour in ((shared, GREY), (recorded, VERMILION)):
+        figure.text(0.005, y, "\n".join(lines), va="bottom", fontsize=_SMALL_PT, color=colour)
+        y += _LINE_IN * len(lines) / height
+    figure.text(0.005, y + 0.06 / height, title, va="bottom", fontsize=10, fontweight="bold")
+    below_y = -0.06 / height
+    figure.text(0.005, below_y, "\n".join(note), va="top", fontsize=_SMALL_PT, color=GREY)
 
 
 def legend(figure: Figure, axes: Axes) -> None:
@@ -63,14 +78,32 @@ def legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="upper left", ncols=len(labels), bbox_to_anchor=(0, 0, 1, 1))
 
 
+def say(axes: Axes, title: str, text: str) -> None:
+    """Make an empty panel that says why it is empty."""
+    axes.set_title(title, loc="left")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    words = textwrap.fill(text, _CHARS_OF_A_PANEL)
+    axes.text(
+        *(0.5, 0.5),
+        words,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=_SMALL_PT,
+        color=GREY,
+    )
+
+
 def describe(selection: Selection) -> str:
     """What the runs of a figure share, in words."""
     shared = selection.setting
     size_px = shared["data.size_px"]
+    protocol = " ".join(filter(None, [shared.get("protocol.name"), shared["protocol"]]))
     parts = [
         *(words.format(shared[name]) for name, words in _SHARED.items() if name in shared),
         f"clips {shared['data.clip_frames']}x{size_px}x{size_px}",
-        f"protocol {shared['protocol']}",
+        *([f"protocol {protocol}"] if protocol else []),
         _seeds(selection),
     ]
     return ", ".join(part.replace(" ", _NO_BREAK) for part in parts)
@@ -107,12 +140,36 @@ def reference_lines(axes: Axes, selection: Selection, metric: str) -> None:
         )
 
 
-def save(figure: Figure, table: pd.DataFrame, *, name: str, folder: str | Path) -> Path:
-    """Write the figure as PNG and PDF and its numbers as CSV; returns the PNG's path."""
+def save(
+    figure: Figure,
+    numbers: pd.DataFrame,
+    *,
+    source: str,
+    name: str,
+    folder: str | Path,
+    texts: Sequence[Table] = (),
+) -> Path:
+    """Write the figure as PNG and PDF and its numbers as CSV; returns the PNG's path.
+
+    Args:
+        figure: to be written.
+        numbers: what it shows.
+        source: where recorded runs are from, which the files say too; empty for logged ones.
+        name: of the files.
+        folder: that they go to; made if missing.
+        texts: tables to be written as Markdown and LaTeX too.
+    """
     stem = Path(folder) / name
     stem.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(f"{stem}.png", bbox_inches="tight")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once for both files
+    box = figure.get_tightbbox().padded(_PAD_IN)
+    figure.savefig(f"{stem}.png", bbox_inches=box)
     # No date, so that the same numbers give the same file.
-    figure.savefig(f"{stem}.pdf", bbox_inches="tight", metadata={"CreationDate": None})
-    table.to_csv(f"{stem}.csv", index=False, float_format="%.6g")
+    figure.savefig(f"{stem}.pdf", bbox_inches=box, metadata={"CreationDate": None})
+    if source:
+        numbers = numbers.assign(runs_from=source)
+    numbers.to_csv(f"{stem}.csv", index=False, float_format="%.6g")
+    if texts:
+        tables.write(texts, stem, source=source)
     return Path(f"{stem}.png")

@@ -20,7 +20,7 @@ _PAPER_MARKERS = ("o", "s")  # of the two data sets
 
 @style.context(page.STYLE)
 def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
-    """PSNR by method: ours on the left, the paper's on the right. Also writes NAME.md.
+    """PSNR by method: ours on the left, the paper's on the right; all scores as texts.
 
     Raises NoRuns when all results are NaN.
     """
@@ -37,15 +37,9 @@ def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     _measured(left, _lay_out(left, ours), psnr[psnr["source"] != "paper"], selection)
     _papers(right, _lay_out(right, papers), psnr[psnr["source"] == "paper"])
     note = " ".join([seeds.NOTE, *method_table.notes(table)])
-    page.heading(figure, "Reconstruction, by method", selection, note=note)
-    written = page.save(figure, table, name=name, folder=folder)
-    written.with_suffix(".md").write_text(method_table.markdown(table), encoding="utf-8")
-    return written
-
-
-def markdown(selection: Selection) -> str:
-    """The tables that ``draw`` writes beside the figure."""
-    return method_table.markdown(method_table.numbers(selection))
+    page.heading(figure, "Reconstruction, by method (Table 1)", selection, note=note)
+    texts, source = method_table.as_texts(table), selection.source
+    return page.save(figure, table, source=source, name=name, folder=folder, texts=texts)
 
 
 def _groups(table: pd.DataFrame) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -1,120 +1,78 @@
 """Finished runs as a table, one row a run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
-from analysis.methods import method_label
-from analysis.terms import TERMS, objective
+from analysis.recorded import RecordedRuns
+from analysis.run_table import BENCHMARK, COLUMNS, row_of
 from odvae.errors import UserError
-from odvae.inference import TilingConfig, TilingMode
-from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
-from odvae.tracking import LoggedRun, Status, Store
-from odvae.vaes.methods import Method
-
-TAGS = (
-    "task",
-    "model",
-    "weights",
-    "weights.sha256",
-    "preset",
-    "data",
-    "operators",
-    "tiling",
-    "image_vae",
-    "protocol",
-    "setting",
-    "precision",
-    "device",
-    "lpips_loss",
-    "variant",
-    "init",
-    "seed",
-    "hardware",
-    "accelerated",
-)
-TILING = tuple(f"tiling.{name}" for name in ("group_frames", "tile_px", "overlap", "chunk_frames"))
-PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", *TILING)
-BENCHMARK = "benchmark"  # the task of runs that score nothing
-_SPEED_PARAMS = ("model.blocks", "benchmark.batch")
-_OBJECTIVE = (
-    "objective",
-    "setting_but_terms",
-    *(name for names in TERMS.values() for name in names),
-)
-
-_MEANT = {"task": "train", "model": Method.odvae.value}  # by a run from before there was a choice
+from odvae.tracking import Status, Store
 
 
 class NoRuns(UserError):
     """Nothing to draw; the message says which command makes the runs."""
 
 
+class Histories(Protocol):
+    """Where the values of metrics over steps are: MLflow's store, or recorded files."""
+
+    def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """(step, value) in order of step; nothing for a metric that the run lacks."""
+
+
 @dataclass(frozen=True)
 class Runs:
-    """Runs of a store.
+    """Runs, and where their histories are.
 
-    ``table`` has a row a run: ``run_id``, ``started``, ``method`` (what was measured, in words),
-    ``cut`` (operators and tiling, in words), the columns of TAGS and PARAMS (text, empty where a
-    run lacks it or its tiling does not read it), those of ``terms.objective`` and one column a
-    metric (its last value; NaN where a run lacks it).
+    ``table`` has a row a run: ``run_id``, ``started``, ``recorded_in`` (where the numbers of a
+    recorded run lie), ``method`` (what was measured, in words), ``cut`` (operators and tiling, in
+    words), ``start`` (initialisation and operators, in words), the columns of ``run_table.STORED``
+    (text, empty where a run lacks it or its tiling does not read it) and one column a metric (its
+    last value; NaN where a run lacks it).
+
+    ``recorded`` are those to look among where these do not hold what is looked for.
     """
 
-    store: Store
+    store: Histories
     table: pd.DataFrame
+    recorded: "Runs | None" = None
 
 
-def load(output_dir: str | Path) -> Runs:
+def load(output_dir: str | Path, *, recorded_dir: str | Path | None = None) -> Runs:
     """Read every finished training and evaluation of an output folder.
 
     With MLFLOW_TRACKING_URI, of that server. Raises UserError when the store cannot be opened.
+
+    Args:
+        output_dir: where runs are logged.
+        recorded_dir: where recorded runs stand, the folder ``experiments``; None: look at none.
     """
-    return _load(output_dir, benchmarks=False)
+    return _load(output_dir, recorded_dir, benchmarks=False)
 
 
-def load_benchmarks(output_dir: str | Path) -> Runs:
+def load_benchmarks(output_dir: str | Path, *, recorded_dir: str | Path | None = None) -> Runs:
     """Read every finished benchmark; otherwise as ``load``."""
-    return _load(output_dir, benchmarks=True)
+    return _load(output_dir, recorded_dir, benchmarks=True)
 
 
-def _load(output_dir: str | Path, *, benchmarks: bool) -> Runs:
+def _load(output_dir: str | Path, recorded_dir: str | Path | None, *, benchmarks: bool) -> Runs:
+    recorded = None
+    if recorded_dir is not None:
+        files = RecordedRuns(Path(recorded_dir))
+        recorded = Runs(files, _of_task(files.table, benchmarks=benchmarks))
     store = Store.open(Path(output_dir))
-    rows = [
-        _row(run)
-        for run in store.find({"odvae.kind": "run"})
-        if run.status == Status.FINISHED.value and (run.tags.get("task") == BENCHMARK) is benchmarks
-    ]
-    columns = ["run_id", "started", "method", "cut", *TAGS]
-    columns += [*PARAMS, *_SPEED_PARAMS, *_OBJECTIVE]
-    metrics = sorted({name for row in rows for name in row} - set(columns))
-    return Runs(store, pd.DataFrame(rows, columns=columns + metrics))
+    found = store.find({"odvae.kind": "run"})
+    rows = [row_of(run) for run in found if run.status == Status.FINISHED.value]
+    metrics = sorted({name for row in rows for name in row} - set(COLUMNS))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *metrics])
+    return Runs(store, _of_task(table, benchmarks=benchmarks), recorded)
 
 
-def _row(run: LoggedRun) -> dict[str, object]:
-    tags = {name: run.tags.get(name, _MEANT.get(name, "")) for name in TAGS}
-    params = {name: run.params.get(name, "") for name in (*PARAMS, *_SPEED_PARAMS)}
-    params |= dict.fromkeys(_unread(tags["tiling"]), "")
-    metrics = dict(run.metrics)
-    if tags["task"] != BENCHMARK and tags["model"] == Method.odvae.value:
-        metrics.setdefault("cost/vcpr", TIME_COMPRESSION * SPACE_COMPRESSION**2)
-    about = {"run_id": run.run_id, "started": run.started, "method": method_label(tags)}
-    about["cut"] = f"{tags['operators']} operators, {tiling_label(tags['tiling'], params)}"
-    return {**about, **tags, **params, **objective(run), **metrics}
-
-
-def tiling_label(mode: str, fields: Mapping[str, str]) -> str:
-    """A tiling in words, with the size of its parts; of no mode, the mode itself."""
-    frames = fields["tiling.group_frames"] or fields["tiling.chunk_frames"]
-    tile = f", tiles of {fields['tiling.tile_px']} px" if fields["tiling.tile_px"] else ""
-    return f"{mode} {frames}".strip() + tile
-
-
-def _unread(mode: str) -> set[str]:
-    """Fields of TILING that say nothing of a run."""
-    known = {one.value for one in TilingMode}
-    if mode not in known:
-        return set()
-    unread = TilingConfig(mode=TilingMode(mode)).unread()
-    return {name for name in TILING if name.removeprefix("tiling.") in unread}
+def _of_task(table: pd.DataFrame, *, benchmarks: bool) -> pd.DataFrame:
+    """Benchmarks or all others, with the metrics that these have."""
+    of_task = table[(table["task"] == BENCHMARK) == benchmarks].reset_index(drop=True)
+    none = [name for name in of_task if name not in COLUMNS and of_task[name].isna().all()]
+    return of_task.drop(columns=none)

@@ -1,11 +1,8 @@
 """From values of several seeds to a mean and how sure it is."""
 
-import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-CONFIDENCE = 0.95
-LEAST_SEEDS = 3  # with two, Student's interval is thirteen times the standard error
+from odvae.experiment.student import half_width
 
 NOTE = "Small points: seeds. Large: mean, with its 95 % interval (Student) from 3 seeds on."
 
@@ -22,10 +19,7 @@ def summary(values: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """
     groups = values.groupby(by, sort=False)["value"]
     table = groups.agg(seeds="count", mean="mean", deviation="std").reset_index()
-    seeds = table["seeds"].to_numpy()
-    enough = seeds >= LEAST_SEEDS
-    quantile = stdtrit(np.where(enough, seeds - 1, 1), (1 + CONFIDENCE) / 2)
-    half = np.where(enough, quantile * table.pop("deviation") / np.sqrt(seeds), np.nan)
+    half = half_width(table.pop("deviation"), table["seeds"])
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 
 

@@ -1,58 +1,34 @@
-"""Runs that may stand in one figure: they agree in all but what is compared, and the seed."""
+"""Choosing the runs of a figure: the largest comparable set, logged or else recorded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
-from typing import Literal
 
 import pandas as pd
 
-from analysis.looks import in_order
-from analysis.runs import PARAMS, TILING, NoRuns, Runs
-from analysis.terms import TERMS
-from odvae.errors import UserError
-from odvae.vaes.methods import Method
-
-Factor = Literal["variant", "init", "model", "objective", "tiling"]
-
-SETTING = (
-    *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
-    *("precision", "device", "lpips_loss", *PARAMS),
+from analysis import recorded
+from analysis.comparable import (
+    CLIPS,
+    COLUMN,
+    EVALUATION,
+    HELD,
+    SETTING,
+    Factor,
+    comparable_sets,
+    is_odvae,
+    is_trained,
 )
-"""What must be the same: numbers from different protocols or presets do not compare."""
+from analysis.looks import in_order, is_frechet
+from analysis.runs import NoRuns, Runs
+from odvae.errors import UserError
 
 COMMANDS: dict[Factor, str] = {
     "variant": "python -m odvae.run -m +experiment=variants",
     "init": "python -m odvae.run -m +experiment=inits",
+    "start": "python -m odvae.run -m +experiment=inits operators=paper,strict",
     "model": "python -m odvae.run -m +experiment=reconstruction",
     "objective": "python -m odvae.run -m +experiment=losses",
     "tiling": "python -m odvae.run -m +experiment=tiling task=evaluate checkpoint=PATH",
 }
-
-# What was evaluated alike, however it was trained: the clips, their size and their tiles.
-_EVALUATION = ("data", "protocol", "tiling", "data.clip_frames", "data.size_px", *TILING)
-# Of tilings: what was evaluated alike, but for the tiles.
-_MODEL = ("model", "variant", "model.width", "precision", "device")
-_CLIPS = (*(name for name in _EVALUATION if name not in ("tiling", *TILING)), *_MODEL)
-# Of objectives: both of these follow from their terms.
-_OF_TERMS = ("setting", "lpips_loss")
-_HELD: dict[Factor, tuple[str, ...]] = {
-    "variant": ("init",),
-    "init": ("variant",),
-    "model": ("init",),
-    "objective": ("variant", "init", "setting_but_terms"),
-    "tiling": ("variant",),
-}
-_COLUMNS: dict[Factor, str] = {
-    "variant": "variant",
-    "init": "init",
-    "model": "method",
-    "objective": "objective",
-    "tiling": "cut",
-}
-# Of methods: how OD-VAE was chosen to start, its fullest variant and the one the paper chose.
-_INIT = "tail"
-_VARIANTS = ("1", "4")
 
 
 @dataclass(frozen=True)
@@ -66,7 +42,7 @@ class Selection:
     @property
     def column(self) -> str:
         """Column of the table that holds the levels."""
-        return _COLUMNS[self.by]
+        return COLUMN[self.by]
 
     @property
     def levels(self) -> list[str]:
@@ -78,6 +54,16 @@ class Selection:
         """Names of the metrics that any of these runs logged."""
         names = self.runs.table.dropna(axis="columns", how="all").columns
         return [str(name) for name in names if "/" in str(name)]
+
+    @property
+    def source(self) -> str:
+        """Where the runs were recorded, in words; empty for those of the output folder."""
+        return recorded.source(self.runs.table["recorded_in"])
+
+    def mark(self, metric: str) -> str:
+        """What a score has to be read with, in words; empty where nothing."""
+        deficient = (self.runs.table["frechet_rank_deficient"] == "True").any()
+        return "rank-deficient" if deficient and is_frechet(metric) else ""
 
     def last(self, metric: str) -> pd.DataFrame:
         """Last values of a metric: columns level, seed, value; runs without one are left out."""
@@ -109,11 +95,13 @@ def choose(
 ) -> Selection:
     """Select the largest set of runs that differ in ``by`` and the seed alone.
 
-    Variants, initialisations and objectives are those of OD-VAE, trained; a term that several
-    objectives have counts the same in each. Models are methods: trained at equal budget, and saved
-    ones evaluated on the same clips; OD-VAE takes part with variants 1 and 4, started from the
-    image VAE's tail. Tilings are those of saved OD-VAEs, one for each kind of operators, evaluated
-    whole and tiled on the same clips.
+    Variants, initialisations, starts and objectives are those of OD-VAE, trained. A start is an
+    initialisation with its operators; a term that several objectives have counts the same in each.
+    Models are methods: trained at equal budget, and saved ones evaluated on the same clips; OD-VAE
+    takes part with variants 1 and 4, started from the image VAE's tail. Tilings are those of saved
+    OD-VAEs, one for each kind of operators, evaluated whole and tiled on the same clips.
+
+    Where the runs hold no such set, it is looked for among the recorded ones.
 
     Args:
         runs: all runs.
@@ -125,20 +113,15 @@ def choose(
         NoRuns: there is no such set.
         UserError: ``only`` names no column.
     """
-    held = _HELD[by]
-    table = _restricted(runs.table, only or {}, allowed=(*SETTING, *held))
-    sets = [
-        newest
-        for group in _comparable(table, by)
-        if (newest := _newest_of_each(group, _COLUMNS[by]))[by].nunique() >= least_levels
-    ]
-    if not sets:
-        wanted = "".join(f" with {name}={value}" for name, value in (only or {}).items())
-        what = f"that differ in {by} alone" if least_levels > 1 else "yet"
-        raise NoRuns(f"no finished runs{wanted} {what}; make them: {COMMANDS[by]}")
-    largest = max(sets, key=lambda group: (len(group), group["started"].max()))
-    shared = _shared_by_tilings(largest) if by == "tiling" else _shared(largest, held)
-    return Selection(Runs(runs.store, largest), by, shared)
+    for some in (runs, runs.recorded):
+        if some is not None:
+            table = _restricted(some.table, only or {}, allowed=(*SETTING, *HELD[by]))
+            largest = _largest(table, by, least_levels=least_levels)
+            if largest is not None:
+                return Selection(Runs(some.store, largest), by, _shared(largest, by))
+    wanted = "".join(f" with {name}={value}" for name, value in (only or {}).items())
+    what = f"that differ in {by} alone" if least_levels > 1 else "yet"
+    raise NoRuns(f"no finished runs{wanted} {what}; make them: {COMMANDS[by]}")
 
 
 def _restricted(
@@ -151,110 +134,20 @@ def _restricted(
     return table
 
 
-def _comparable(table: pd.DataFrame, by: Factor) -> Iterator[pd.DataFrame]:
-    match by:
-        case "model":
-            return _methods(table)
-        case "objective":
-            return _objectives(table)
-        case "tiling":
-            return _tilings(table)
-        case "variant" | "init":
-            return _ablations(table, [*SETTING, *_HELD[by]])
+def _largest(table: pd.DataFrame, by: Factor, *, least_levels: int) -> pd.DataFrame | None:
+    column = "init" if by == "start" else by  # the same start by other operators is no comparison
+    sets = [some for some in comparable_sets(table, by) if some[column].nunique() >= least_levels]
+    return max(sets, key=lambda some: (len(some), some["started"].max()), default=None)
 
 
-def _ablations(table: pd.DataFrame, alike: list[str]) -> Iterator[pd.DataFrame]:
-    """Trainings of OD-VAE that share the columns ``alike``."""
-    trained = table[_is_odvae(table) & _is_trained(table)]
-    return (group for _, group in trained.groupby(alike, sort=False))
-
-
-def _objectives(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Trainings of OD-VAE with and without terms, each of which is shaped in one way only."""
-    alike = [name for name in SETTING if name not in _OF_TERMS]
-    for group in _ablations(table, [*alike, *_HELD["objective"]]):
-        for with_lpips, with_gan in product(*(_ways(group[list(f)]) for f in TERMS.values())):
-            yield group[with_lpips & with_gan]
-
-
-def _ways(fields: pd.DataFrame) -> "list[pd.Series[bool]]":
-    """For each shape that a term has: the runs where it has that one, or takes no part."""
-    without = (fields == "").all(axis="columns")
-    shapes = fields[~without].drop_duplicates()
-    if shapes.empty:
-        return [without]
-    return [without | (fields == shape).all(axis="columns") for _, shape in shapes.iterrows()]
-
-
-def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Trainings of several methods at one budget, each with all evaluations of the same clips."""
-    if "eval/psnr_db" not in table:
-        return
-    # Its operators are OD-VAE's own matter; that they agree, the setting's hash sees to.
-    budget = [name for name in SETTING if name not in ("operators", *_EVALUATION)]
-    for _, same_clips in table.groupby(list(_EVALUATION), sort=False):
-        is_trained = _is_trained(same_clips)
-        # A method that cannot be had leaves an evaluation without scores. Saved weights have no
-        # seed: the newest evaluation of a method counts.
-        evaluated = same_clips[~is_trained].dropna(subset=["eval/psnr_db"]).assign(seed="")
-        trained = same_clips[is_trained & _takes_part(same_clips)]
-        yield evaluated
-        for _, group in trained.groupby(budget, sort=False):
-            yield pd.concat([group, evaluated])
-
-
-def _tilings(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Evaluations of saved OD-VAEs on the same clips; of each operators, the most tiled one."""
-    evaluated = table[_is_odvae(table) & ~_is_trained(table)]
-    for _, same_clips in evaluated.groupby(list(_CLIPS), sort=False):
-        best: dict[str, pd.DataFrame] = {}
-        for operators, weights in same_clips.groupby("operators", sort=False):
-            for _, saved in weights.groupby("weights.sha256", sort=False):
-                known = best.get(str(operators))
-                if "off" in set(saved["tiling"]) and (known is None or _tiled(saved, known)):
-                    best[str(operators)] = saved
-        if best:
-            yield pd.concat(best.values())
-
-
-def _tiled(some: pd.DataFrame, other: pd.DataFrame) -> bool:
-    """Whether some runs show more tilings than others; of as many, the newer ones count."""
-
-    def worth(runs: pd.DataFrame) -> tuple[int, float]:
-        return runs["cut"].nunique(), runs["started"].max()
-
-    return worth(some) > worth(other)
-
-
-def _takes_part(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Which trainings are compared with other methods; theirs may name no initialisation."""
-    ours = _is_odvae(table)
-    return table["init"].isin([_INIT, ""]) & (~ours | table["variant"].isin(_VARIANTS))
-
-
-def _is_odvae(table: pd.DataFrame) -> "pd.Series[bool]":
-    return table["model"] == Method.odvae.value
-
-
-def _is_trained(table: pd.DataFrame) -> "pd.Series[bool]":
-    return table["task"] == "train"
-
-
-def _newest_of_each(group: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A configuration that was run again counts once."""
-    return group.sort_values("started").drop_duplicates([column, "seed"], keep="last")
-
-
-def _shared(table: pd.DataFrame, held: tuple[str, ...]) -> dict[str, str]:
+def _shared(table: pd.DataFrame, by: Factor) -> dict[str, str]:
     """What the trainings share, OD-VAE's if there are any; without one, how all were evaluated."""
-    trained = table[_is_trained(table)]
-    ours = trained[_is_odvae(trained)]
+    trained = table[is_trained(table)]
+    ours = trained[is_odvae(trained)]
     rows = next(some for some in (ours, trained, table) if len(some))
-    names = (*SETTING, *held) if len(trained) else _EVALUATION
+    if by == "tiling":  # what a saved model was trained with, its runs do not know
+        names: tuple[str, ...] = CLIPS
+    else:
+        names = (*SETTING, *HELD[by]) if len(trained) else EVALUATION
+    names = (*names, "protocol.name")
     return {name: str(rows[name].iloc[0]) for name in names if rows[name].nunique() == 1}
-
-
-def _shared_by_tilings(table: pd.DataFrame) -> dict[str, str]:
-    """How all were evaluated. What a saved model was trained with, its runs do not know."""
-    names = [name for name in _CLIPS if table[name].nunique() == 1]
-    return {name: str(table[name].iloc[0]) for name in names}

@@ -1,5 +1,6 @@
 """Speed of encoding and decoding: plain and accelerated, against quality, beside Table 3."""
 
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
@@ -9,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from analysis import page
+from analysis import page, recorded
 from analysis.looks import BLUE, GREY, SKY, VERMILION, metric_label
+from analysis.pareto import front
 from analysis.speed_table import SIDES
+from analysis.tables import Column, Table, number
 
 _ROW_IN = 0.22
 _SCATTER_IN = 2.4
@@ -23,6 +26,7 @@ _TABLE_3 = {
     "decode_clips_per_s": "decode clips/s",
     "encode_peak_mb": "encode peak MB",
     "decode_peak_mb": "decode peak MB",
+    "encode_relative": "encode, first row = 1",
 }
 _ALL = {
     **_TABLE_3,
@@ -32,12 +36,17 @@ _ALL = {
     "decode_peak_fraction": "decode, of best rate",
     "psnr_db": "PSNR (dB)",
 }
+_PAPERS = {
+    "paper_encode_clips_per_s": Column("encode clips/s", "the paper's Table 3"),
+    "paper_relative": Column("encode, first row = 1", "the paper's Table 3"),
+    "paper_train_steps_per_s": Column("generator's training it/s", "the paper's Table 3"),
+}
 _DIGITS = {"peak_mb": 0, "ms_per_frame": 1, "clips_per_s": 3, "relative": 2}
 
 
 @style.context(page.STYLE)
 def draw(table: pd.DataFrame, *, name: str, folder: str | Path) -> Path:
-    """Bars of each case; below them speed against quality, if any is known. Also NAME.md.
+    """Bars of each case; below them speed against quality, if any is known; all as texts.
 
     Args:
         table: what ``speed_table.cases`` gives.
@@ -60,39 +69,48 @@ def draw(table: pd.DataFrame, *, name: str, folder: str | Path) -> Path:
         panels[0].set_ylabel(metric_label("psnr_db"))
         parts[1].legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
     page.legend(figure, bars[0])
-    page.captions(figure, "Speed", above=_shared(table), below=" ".join(_notes(table)))
-    written = page.save(figure, table, name=name, folder=folder)
-    written.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
-    return written
+    source = recorded.source(table["recorded_in"])
+    below = " ".join(_notes(table))
+    page.captions(figure, "Speed", above=[_shared(table)], below=below, source=source)
+    numbers = table.drop(columns="recorded_in")
+    texts = as_texts(table)
+    return page.save(figure, numbers, source=source, name=name, folder=folder, texts=texts)
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Table 3 with the paper's beside ours, then every case, in GitHub's Markdown."""
-    lines = [f"{_shared(table)}.", ""]
+def as_texts(table: pd.DataFrame) -> list[Table]:
+    """Table 3 with the paper's beside ours, if a variant is there, and every case."""
+    every = _table(table, {"case": Column("case")} | _columns(_ALL), caption=f"{_shared(table)}.")
+    every = replace(every, note=" ".join(_without_quality(table)))
     variants = table[table["paper_encode_clips_per_s"].notna()]
-    if len(variants):
-        titles = {"case": "variant", **_TABLE_3, "encode_relative": "encode, first row = 1"}
-        titles |= {
-            "paper_encode_clips_per_s": "the paper's encode clips/s",
-            "paper_relative": "the paper's, first row = 1",
-            "paper_train_steps_per_s": "the paper's training steps/s",
-        }
-        ours, papers = variants["encode_clips_per_s"], variants["paper_encode_clips_per_s"]
-        lines += _lines(
-            variants.assign(
-                encode_relative=ours / ours.iloc[0], paper_relative=papers / papers.iloc[0]
-            ),
-            titles,
-        )
-        lines += ["", _PAPER_NOTE, ""]
-    lines += _lines(table, {"case": "case", **_ALL})
-    lines += ["", *_without_quality(table)]
-    return "\n".join(lines).rstrip() + "\n"
+    if variants.empty:
+        return [every]
+    ours, papers = variants["encode_clips_per_s"], variants["paper_encode_clips_per_s"]
+    variants = variants.assign(
+        encode_relative=ours / ours.iloc[0], paper_relative=papers / papers.iloc[0]
+    )
+    titles = {"case": Column("variant")} | _columns(_TABLE_3, group="measured") | _PAPERS
+    table_3 = _table(variants, titles, caption=f"Table 3. {_shared(table)}.")
+    return [replace(table_3, note=_PAPER_NOTE), every]
+
+
+def _columns(titles: dict[str, str], *, group: str = "") -> dict[str, Column]:
+    return {name: Column(title, group) for name, title in titles.items()}
+
+
+def _table(rows: pd.DataFrame, columns: dict[str, Column], *, caption: str) -> Table:
+    shown = [name for name in columns if name in rows]
+    return Table(
+        caption=caption,
+        columns=tuple(columns[name] for name in shown),
+        rows=tuple(
+            tuple(_cell(name, row[name]) for name in shown) for row in rows.to_dict("records")
+        ),
+    )
 
 
 _PAPER_NOTE = (
-    "The paper's (its Table 3): clips of 81x256x256 on one A100, width 128. "
-    "Compare the ratios, not the speeds."
+    "The paper's: clips of 81x256x256 on one A100, width 128. "
+    "Compare orders and ratios, not speeds."
 )
 
 
@@ -129,8 +147,8 @@ def _against_quality(axes: Axes, table: pd.DataFrame, side: str) -> None:
     """A point a case, and the line of those that none is both faster and better than."""
     known = table.dropna(subset=["psnr_db"])
     x, y = known[f"{side}_clips_per_s"], known["psnr_db"]
-    front = frontier(x, y)
-    axes.step(x.loc[front], y.loc[front], where="pre", color=GREY, linewidth=0.8, zorder=1)
+    best = front(x, y, more_is_better=True)
+    axes.step(x.loc[best], y.loc[best], where="pre", color=GREY, linewidth=0.8, zorder=1)
     for (base, same), marker in zip(known.groupby("base", sort=False), cycle(_MARKERS)):
         speeds, db = same[f"{side}_clips_per_s"], same["psnr_db"]
         # Acceleration changes nothing of the quality.
@@ -145,17 +163,6 @@ def _against_quality(axes: Axes, table: pd.DataFrame, side: str) -> None:
     axes.margins(0.15)
     axes.set_xlabel("clips/s →")
     axes.set_title(f"{side}: speed against quality", loc="left")
-
-
-def frontier(speed: "pd.Series[float]", quality: "pd.Series[float]") -> list[int]:
-    """Labels of the points that no other is both faster and better than, the slowest first."""
-    front: list[int] = []
-    best = float("-inf")
-    for label in map(int, speed.sort_values(ascending=False).index):
-        if quality[label] > best:
-            best = quality[label]
-            front.insert(0, label)
-    return front
 
 
 def _shared(table: pd.DataFrame) -> str:
@@ -184,22 +191,7 @@ def _without_quality(table: pd.DataFrame) -> list[str]:
     return [f"No run here scored {'; '.join(missing)}."] if missing else []
 
 
-def _lines(table: pd.DataFrame, titles: dict[str, str]) -> list[str]:
-    shown = [name for name in titles if name in table]
-    lines = [_line([titles[name] for name in shown]), _line(["---"] * len(shown))]
-    for row in table.to_dict("records"):
-        lines.append(_line([_cell(name, row[name]) for name in shown]))
-    return lines
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _cell(name: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
-    if pd.isna(value):
-        return "-"
-    digits = next((d for end, d in _DIGITS.items() if name.endswith(end)), 2)
-    return f"{value:.{digits}f}"
+    return number(value, next((d for end, d in _DIGITS.items() if name.endswith(end)), 2))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis import recorded
 from analysis.methods import model_label
 from analysis.runs import NoRuns, Runs
 from odvae.paper import paper_rows
@@ -21,26 +22,30 @@ _START = ("tail", "")  # the quality of a model is that of the paper's initialis
 _PAPER = {"encode_speed": "paper_encode_clips_per_s", "train_speed": "paper_train_steps_per_s"}
 
 
-def comparable(benchmarks: pd.DataFrame, only: Mapping[str, str] | None = None) -> pd.DataFrame:
+def comparable(benchmarks: Runs, only: Mapping[str, str] | None = None) -> pd.DataFrame:
     """The newest benchmark of each case, of the largest set on one machine and of one clip size.
 
+    Where there is none, of those recorded.
+
     Args:
-        benchmarks: a row a benchmark.
+        benchmarks: all of them.
         only: columns and the values they must have; benchmarks have no others.
 
     Raises:
         NoRuns: there are none.
     """
-    for name, value in (only or {}).items():
-        if name in (*ALIKE, *_CASE):
-            benchmarks = benchmarks[benchmarks[name] == value]
-    if benchmarks.empty:
-        raise NoRuns(f"no benchmarks yet; make them: {COMMAND}")
-    sets = [
-        group.sort_values("started").drop_duplicates([*_CASE], keep="last")
-        for _, group in benchmarks.groupby([*ALIKE], sort=False)
-    ]
-    return max(sets, key=lambda group: (len(group), group["started"].max()))
+    for some in filter(None, (benchmarks, benchmarks.recorded)):
+        table = some.table
+        for name, value in (only or {}).items():
+            if name in (*ALIKE, *_CASE):
+                table = table[table[name] == value]
+        sets = [
+            group.sort_values("started").drop_duplicates([*_CASE], keep="last")
+            for _, group in table.groupby([*ALIKE], sort=False)
+        ]
+        if sets:
+            return max(sets, key=lambda group: (len(group), group["started"].max()))
+    raise NoRuns(f"no benchmarks yet; make them: {COMMAND}")
 
 
 def cases(benchmarks: pd.DataFrame, models: Runs) -> pd.DataFrame:
@@ -53,25 +58,27 @@ def cases(benchmarks: pd.DataFrame, models: Runs) -> pd.DataFrame:
     Returns:
         Columns case (its name), base (the same without acceleration), those that tell cases apart,
         what was measured, psnr_db (NaN where no run of this model was scored), quality (which
-        clips), and for plain variants the paper's Table 3.
+        clips), recorded_in, and for plain variants the paper's Table 3.
     """
     table = benchmarks.copy()
     differing = {name for name in _CASE if len(set(table[name]) - {""}) > 1}
     table["base"] = [_name(row, differing) for row in table.to_dict("records")]
     is_fast = table["accelerated"] == "true"
     table["case"] = table["base"] + is_fast.map({True: ", accelerated", False: ""})
-    table["psnr_db"], table["quality"] = _quality(table, models.table)
+    is_recorded = bool(recorded.source(table["recorded_in"]))
+    alongside = models.recorded if is_recorded and models.recorded is not None else models
+    table["psnr_db"], table["quality"] = _quality(table, alongside.table)
     table = _beside_the_paper(table)
     table = table.rename(columns=lambda name: str(name).removeprefix("benchmark/"))
     measured = [name for name in table if str(name).startswith((*SIDES, "machine", "parameters"))]
     papers = [name for name in table if str(name).startswith("paper")]
-    columns = ["case", "base", *_CASE, *ALIKE, *measured, "psnr_db", "quality", *papers]
+    columns = ["case", "base", *_CASE, *ALIKE, *measured, "psnr_db", "quality", "recorded_in"]
     order = {method.value: place for place, method in enumerate(Method)}
     return table.sort_values(
         ["model", "base", "accelerated"],
         key=lambda column: column.map(order) if column.name == "model" else column,
         ignore_index=True,
-    )[columns]
+    )[[*columns, *papers]]
 
 
 def _name(row: Mapping[object, object], differing: set[str]) -> str:

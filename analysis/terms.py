@@ -44,8 +44,16 @@ def setting_but_terms(params: Mapping[str, str]) -> str:
 
     It is to the tag ``setting`` what leaves out the fields of TERMS.
     """
-    left_out = _NOT_SETTING.union(*TERMS.values())
-    shared = {name: value for name, value in params.items() if name not in left_out}
+    return _setting_but(params, {name for names in TERMS.values() for name in names})
+
+
+def setting_but_operators(params: Mapping[str, str]) -> str:
+    """Hash of what runs must share for operators, variants, starts and seeds to compare."""
+    return _setting_but(params, {"operators"})
+
+
+def _setting_but(params: Mapping[str, str], left_out: set[str]) -> str:
+    shared = {n: value for n, value in params.items() if n not in _NOT_SETTING | left_out}
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
 
 

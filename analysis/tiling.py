@@ -22,14 +22,14 @@ _LINES = ("-", "--", ":")  # of operators
 _PARTS = "frames of a group or chunk"
 _ERROR = "mean |whole - tiled|"
 _NOTES = (
-    "Dotted: in the paper's Table 4, other data, 97 frames. Distance 0 is next to a seam; numbers "
-    "at lines are frames of a group or chunk; what is exact has no line."
+    "Levels: whole clips. Dotted: the paper's Table 4, other data, 97 frames. Distance 0 is next "
+    "to a seam; numbers at lines are frames of a group or chunk; what is exact has no line."
 )
 
 
 @style.context(page.STYLE)
 def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
-    """Loss, speed and memory by size of parts, and the profiles of seams. Also writes NAME.md."""
+    """Loss, speed and memory by size of parts, and the profiles of seams; all as texts."""
     table = tiling_table.numbers(selection)
     measured = table[table["source"] == "measured"]
     figure = Figure(figsize=(page.WIDTH_IN, 4.6), layout="constrained")
@@ -50,15 +50,9 @@ def draw(selection: Selection, *, name: str, folder: str | Path) -> Path:
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 0.94))
     figure.legend(handles=_legend(measured), loc="upper left", ncols=7, bbox_to_anchor=(0, 0, 1, 1))
     note = f"{tiling_table.NOTES} {_NOTES}"
-    page.heading(figure, "Tiling against the whole clip", selection, note=note)
-    written = page.save(figure, table, name=name, folder=folder)
-    written.with_suffix(".md").write_text(tiling_table.markdown(table), encoding="utf-8")
-    return written
-
-
-def markdown(selection: Selection) -> str:
-    """The tables that ``draw`` writes beside the figure."""
-    return tiling_table.markdown(tiling_table.numbers(selection))
+    page.heading(figure, "Tiling against the whole clip (Table 4)", selection, note=note)
+    texts, source = tiling_table.as_texts(table), selection.source
+    return page.save(figure, table, source=source, name=name, folder=folder, texts=texts)
 
 
 def _by_parts(axes: Axes, rows: pd.DataFrame) -> None:
@@ -80,6 +74,9 @@ def _by_parts(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _profile(axes: Axes, rows: pd.DataFrame, *, metric: str) -> None:
     """Error over the distance from the nearest seam; in frames, with the size of the parts."""
+    if rows.empty:
+        page.say(axes, _ERROR, "no profile of seams along this axis was logged")
+        return
     for operators, line in _operators(rows).items():
         own = rows[(rows["operators"] == operators) & (rows["value"] > 0)]  # 0 has no logarithm
         for (mode, frames), points in own.groupby(["tiling", "part_frames"], sort=False):
@@ -136,7 +133,7 @@ def _legend(rows: pd.DataFrame) -> list[Line2D]:
         if m != "off"
     ]
     entries += [
-        Line2D([], [], color=BLACK, ls=line, lw=0.9, label=f"{name} operators (level: whole)")
+        Line2D([], [], color=BLACK, ls=line, lw=0.9, label=f"{name} operators")
         for name, line in _operators(rows).items()
     ]
     return entries

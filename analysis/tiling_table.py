@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import TILING
+from analysis.run_table import TILING
 from analysis.selection import Selection
+from analysis.tables import MISSING, PAPER_NOTE, Column, Table
 from odvae.inference import TilingMode
 from odvae.paper import paper_rows
 
@@ -39,6 +40,8 @@ _HEADS = {
 _DIGITS = {PSNR: ".2f", LOSS: ".3f", AGAINST_WHOLE: ".1f", MAX_DIFF: ".1e", SPEED: ".3f"}
 _DIGITS |= {SSIM: ".4f", MEMORY: ".0f"}
 _PAPER_HEADS = {"psnr": "PSNR dB", "lpips": "LPIPS", "fvd": "FVD", "is": "IS"}
+
+_CAPTION = "Tiling against the whole clip, measured."
 
 NOTES = (
     "Loss: PSNR of the whole clip less that of the tiled one. Clips/s: encoded and decoded. "
@@ -88,19 +91,10 @@ def published() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_COLUMNS])
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The rows of ``numbers``, less the profiles, as two tables in GitHub's Markdown."""
+def as_texts(table: pd.DataFrame) -> list[Table]:
+    """The rows of ``numbers``, less the profiles, as tables of texts: ours, then the paper's."""
     measured, paper = table[table["source"] == "measured"], table[table["source"] == "paper"]
-    return "\n".join(
-        [
-            f"Measured. {NOTES}\n",
-            *_lines(measured[measured["distance"].isna()], _HEADS),
-            "\nThe paper's Table 4 (arXiv 2409.01199v2), its own data: 97 frames of WebVid-10M, "
-            "and videos generated after UCF101.\n",
-            *_papers(paper),
-            "",
-        ]
-    )
+    return [_ours(measured[measured["distance"].isna()]), _papers(paper)]
 
 
 def _about(run: Mapping[Hashable, Any]) -> dict[str, Any]:
@@ -128,36 +122,33 @@ def _with_loss(measured: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([measured, loss])
 
 
-def _lines(rows: pd.DataFrame, heads: Mapping[str, str]) -> list[str]:
-    lines = _head(["operators", "tiling", "parts", *heads.values()])
+def _ours(rows: pd.DataFrame) -> Table:
+    lines = []
     for about, numbers_of_it in rows.groupby([*_ABOUT[1:6]], sort=False):
         operators, mode, frames, tile_px, _ = map(str, about)
         values = numbers_of_it.set_index("metric")["value"]
-        parts = f"{frames} frames" if frames else "-"
+        parts = f"{frames} frames" if frames else MISSING
         parts += f", {tile_px} px" if tile_px else ""
-        cells = [_cell(name, values.get(name)) for name in heads]
-        lines.append(_line([operators, mode, parts, *cells]))
-    return lines
+        lines.append((operators, mode, parts, *(_cell(name, values.get(name)) for name in _HEADS)))
+    titles = ["operators", "tiling", "parts", *_HEADS.values()]
+    return Table(_CAPTION, tuple(map(Column, titles)), tuple(lines), NOTES)
 
 
-def _papers(paper: pd.DataFrame) -> list[str]:
-    columns = list(dict.fromkeys(zip(paper["dataset"], paper["metric"], strict=True)))
-    lines = _head(["tiling", *(f"{data} {_PAPER_HEADS[metric]}" for data, metric in columns)])
+def _papers(paper: pd.DataFrame) -> Table:
+    keys = list(dict.fromkeys(zip(paper["dataset"], paper["metric"], strict=True)))
+    lines = []
     for mode, rows in paper.groupby("tiling", sort=False):
         values = rows.set_index(["dataset", "metric"])["value"]
-        lines.append(_line([str(mode), *(f"{values[column]:g}" for column in columns)]))
-    return lines
+        lines.append((str(mode), *(f"{values[key]:g}" for key in keys)))
+    return Table(
+        caption="The paper's Table 4 (arXiv 2409.01199v2), on its own data and protocol.",
+        columns=(Column("tiling"), *(Column(_PAPER_HEADS[metric], data) for data, metric in keys)),
+        rows=tuple(lines),
+        note=f"UCF101: videos generated after it. {PAPER_NOTE}",
+    )
 
 
 def _cell(metric: str, value: float | None) -> str:
     if value is None or pd.isna(value):
-        return "-"
+        return MISSING
     return f"{value:z{_DIGITS[metric]}}"
-
-
-def _head(titles: list[str]) -> list[str]:
-    return [_line(titles), _line(["---"] * len(titles))]
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

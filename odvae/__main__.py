@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 _PURPOSES = {
     "run": "train and evaluate; the same as python -m odvae.run (odvae run --help)",
+    "compare": "compare finished runs: differences, intervals, a verdict, the telling clips",
+    "page": "open MLflow's page on the runs",
     "describe": "say what a model is: parts, costs, the frames it sees",
     "reconstruct": "send a video file through a VAE, and write what comes back",
     "encode": "encode a video file into a file of latents",
@@ -20,12 +22,35 @@ def main() -> int:
     """Dispatch to a command; returns its exit code."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     sys.argv = [f"odvae {command}", *sys.argv[2:]]
-    entry: Callable[[], int]
+    entry = _entry(command)
+    if entry is not None:
+        return entry()
+    if command in ("", "-h", "--help"):
+        print("usage: odvae COMMAND ...\n")
+        for name, purpose in _PURPOSES.items():
+            print(f"  {name:11} {purpose}")
+        return 0
+    allowed = ", ".join(_PURPOSES)
+    print(f"odvae: no command {command!r}; allowed: {allowed}", file=sys.stderr)
+    return 2
+
+
+def _entry(command: str) -> Callable[[], int] | None:
+    """The function of a command; None: there is no such command."""
+    entry: Callable[[], int] | None = None
     match command:  # each is imported when it is wanted: the imports take seconds
         case "run":
             from odvae.run import main as run
 
             entry = run
+        case "compare":
+            from odvae.compare import main as compare
+
+            entry = compare
+        case "page":
+            from odvae.page import main as page
+
+            entry = page
         case "describe":
             from odvae.describe import main as describe
 
@@ -58,16 +83,7 @@ def main() -> int:
             from odvae.metrics.weights_command import main as weights
 
             entry = weights
-        case "" | "-h" | "--help":
-            print("usage: odvae COMMAND ...\n")
-            for name, purpose in _PURPOSES.items():
-                print(f"  {name:11} {purpose}")
-            return 0
-        case _:
-            allowed = ", ".join(_PURPOSES)
-            print(f"odvae: no command {command!r}; allowed: {allowed}", file=sys.stderr)
-            return 2
-    return entry()
+    return entry
 
 
 if __name__ == "__main__":

@@ -19,11 +19,12 @@ from odvae.config_identity import (
     flat,
     plain,
 )
+from odvae.config_protocol import check_filled, evaluation_data, filled
 from odvae.config_sections import BenchmarkConfig, InitConfig, ModelConfig, Task, WeightsConfig
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
 from odvae.inference import TilingConfig
-from odvae.metrics import MetricsConfig
+from odvae.metrics import MetricsConfig, ProtocolConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
 from odvae.training.config import LossConfig, TrainConfig, TrainerConfig
 from odvae.training.image_source import ImageVaeConfig, ImageVaeSource
@@ -72,6 +73,7 @@ class RunConfig:
             raise UserError(f"variant must be one of {allowed}, got {self.variant}")
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed must be at least 0 and below 2**31, got {self.seed}")
+        check_filled(self.metrics.protocol, self.data)
         self._check_task()
         self.architecture()
 
@@ -155,6 +157,16 @@ class RunConfig:
     def cache(self) -> Path:
         """For what several runs of an output folder compute once."""
         return self.output / "cache"
+
+    @property
+    def evaluation_data(self) -> DataConfig:
+        """The data, with the clips that models are scored on."""
+        return evaluation_data(self.metrics.protocol, self.data)
+
+    @property
+    def protocol(self) -> ProtocolConfig:
+        """How models are scored, nothing left to ``data``."""
+        return filled(self.metrics.protocol, self.data)
 
     def architecture(self) -> Architecture:
         """The model that the fields describe."""

@@ -22,6 +22,7 @@ NOT_IDENTITY = {
     "data.manifest",
     "data.workers",
     "image_vae.path",
+    "metrics.protocol.name",
     "trainer.device",  # with the precision, resolved: see the run's key
     "trainer.precision",
     "trainer.devices",  # who computes a part of the batch changes rounding only

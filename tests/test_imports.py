@@ -13,19 +13,22 @@ CONFIG = {
     "config_files",
     "config_errors",
     "config_identity",
+    "config_protocol",
     "config_sections",
     "compose",
 }
 # Each part may import the parts on the lines above its own, and itself.
 ORDER = [
-    {"errors", "hashing", "paper", "revision"},
+    {"clip_terms", "errors", "hashing", "paper", "revision"},
     {"model"},
     {"acceleration", "inference", "metrics", "data", "vaes", "anatomy"},
     {"training"},
     {"tracking", "filecoding"},
     CONFIG,
     {"experiment"},
-    {"run", "convert", "describe", "scan", "shard", "reconstruct", "encode", "decode"},
+    {"comparison"},
+    {"run", "compare", "convert", "describe", "page", "scan", "shard"}
+    | {"reconstruct", "encode", "decode"},
     {"__main__"},
 ]
 PARTS = set().union(*ORDER)

@@ -2,9 +2,10 @@
 
 from odvae.data.augment import augment_clip
 from odvae.data.clips import Clips, TrainingClips, evaluation_clips, prefetch
+from odvae.data.codec import through_mpeg4
 from odvae.data.config import Augment, DataConfig, DataSource
 from odvae.data.frames import FrameStore
-from odvae.data.manifest import EvalClip, Manifest, make_manifest
+from odvae.data.manifest import EvalClip, Manifest, config_for, make_manifest
 from odvae.data.pixels import resize_short_side, to_pixels, to_uint8
 from odvae.data.ranges import Skipped, Source, VideoRange
 from odvae.data.scan import Scan, scan_source
@@ -32,6 +33,7 @@ __all__ = [
     "VideoInfo",
     "VideoRange",
     "augment_clip",
+    "config_for",
     "dataset_summary",
     "evaluation_clips",
     "make_manifest",
@@ -42,6 +44,7 @@ __all__ = [
     "read_frames",
     "resize_short_side",
     "scan_source",
+    "through_mpeg4",
     "to_pixels",
     "to_uint8",
     "write_video",

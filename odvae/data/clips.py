@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from odvae.clip_terms import ResizeFilter
 from odvae.data.config import DataConfig
 from odvae.data.crop import random_crop
 from odvae.data.frames import FrameStore
@@ -148,6 +149,8 @@ def evaluation_clips(
     heldout = {video.name: video for video in source.heldout}
     for clip in manifest.clips:
         _check_short_side(store, clip.short_side_px)
+        if store.resize is not ResizeFilter(clip.resize):
+            raise ValueError(f"clips need the filter {clip.resize}, got {store.resize.value}")
         video = heldout.get(clip.file)
         end_frame = clip.start_frame + (clip.clip_frames - 1) * clip.frame_stride + 1
         if video is None or clip.start_frame < video.first_frame or end_frame > video.end_frame:

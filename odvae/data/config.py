@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from odvae.clip_terms import MIN_SIZE_PX
 from odvae.errors import UserError
 from odvae.model.architecture import SPACE_COMPRESSION
-
-MIN_SIZE_PX = 16  # what the metrics need: SSIM's window and the perceptual networks
 
 
 class DataSource(Enum):

@@ -6,6 +6,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from odvae.clip_terms import ResizeFilter
 from odvae.data.index import FrameIndex
 from odvae.data.pixels import resize_short_side, resized_shape
 from odvae.data.ranges import VideoRange
@@ -23,8 +24,15 @@ class FrameStore:
     and a few clips are decoded once. Where a frame comes from does not change it.
     """
 
-    def __init__(self, short_side_px: int, budget_mb: int = 1024) -> None:
+    def __init__(
+        self,
+        short_side_px: int,
+        budget_mb: int = 1024,
+        *,
+        resize: ResizeFilter = ResizeFilter.bicubic_antialias,
+    ) -> None:
         self.short_side_px = short_side_px
+        self.resize = resize
         self._left_bytes = budget_mb * 2**20
         self._lock = Lock()  # guards what follows
         self._videos: dict[Path, _Video] = {}  # the one asked for last comes last
@@ -98,7 +106,7 @@ class FrameStore:
         return kept
 
     def _resized(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return resize_short_side(frame[np.newaxis], self.short_side_px)
+        return resize_short_side(frame[np.newaxis], self.short_side_px, resize=self.resize)
 
 
 class _Video:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from odvae.clip_terms import USUAL_RULES, ClipRules, ClipStart, ResizeFilter
 from odvae.data.config import DataConfig
 from odvae.data.pixels import resized_shape
 from odvae.data.ranges import Source, VideoRange
-from odvae.data.video import probe
+from odvae.data.video import VideoInfo, probe
 from odvae.errors import UserError
 
 
@@ -29,6 +30,7 @@ class EvalClip:
     size_px: int
     short_side_px: int
     sha256: str
+    resize: str = ResizeFilter.bicubic_antialias.value  # to the short side
 
 
 @dataclass(frozen=True)
@@ -63,36 +65,101 @@ class Manifest:
         return {"clips": [asdict(clip) for clip in self.clips]}
 
 
-def make_manifest(source: Source, config: DataConfig) -> Manifest:
+def make_manifest(
+    source: Source, config: DataConfig, *, rules: ClipRules = USUAL_RULES
+) -> Manifest:
     """Choose up to ``config.eval_clips`` different clips of the held-out videos, without chance.
 
-    The clips are shared out evenly over the videos, and over the time of each. The first clip of a
-    video starts at the first held-out frame. Crops are central, unless several clips share a start.
+    The clips are shared out evenly over the videos, and within each as ``rules.start`` says. The
+    first clip of a video starts at the first held-out frame. Crops are central, unless several
+    clips share a start. A video that is shorter than a clip gives none.
 
     Raises:
         UnreadableVideo: a file has become unreadable since the source was opened.
     """
-    crops = [_crops(video, config) for video in source.heldout]
-    starts = [video.frames - config.span_frames + 1 for video in source.heldout]
-    capacity = [len(c) * s for c, s in zip(crops, starts, strict=True)]
+    videos = [replace(video, info=_info(video)) for video in source.heldout]
+    cuts = [_Cut(video, config_for(video, config, rules=rules), rules) for video in videos]
+    capacity = [cut.starts * len(cut.crops) for cut in cuts]
     shares = _even_shares(capacity, min(config.eval_clips, sum(capacity)))
     return Manifest(
-        [
-            clip
-            for video, share, its_crops in zip(source.heldout, shares, crops, strict=True)
-            for clip in _video_clips(video, config, share=share, crops=its_crops)
-        ]
+        [clip for cut, share in zip(cuts, shares, strict=True) for clip in cut.clips(share)]
     )
 
 
-def _crops(video: VideoRange, config: DataConfig) -> list[tuple[int, int]]:
-    """(top, left) of up to nine different crops: the centre, the corners, the edges."""
-    info = video.info or probe(video.path)
-    height, width = resized_shape(info.height, info.width, short_side_px=config.short_side_px)
-    room = (height - config.size_px, width - config.size_px)
-    places = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (1, 0), (1, 2), (0, 1), (2, 1))
-    crops = [(room[0] * y // 2, room[1] * x // 2) for y, x in places]
-    return list(dict.fromkeys(crops))
+def config_for(video: VideoRange, config: DataConfig, *, rules: ClipRules) -> DataConfig:
+    """A configuration with the stride at which a video comes nearest to the rate of the rules."""
+    if rules.fps is None:
+        return config
+    return replace(config, frame_stride=max(1, round(_info(video).fps / rules.fps)))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How clips are cut from one video."""
+
+    video: VideoRange
+    config: DataConfig  # its stride is that of this video
+    rules: ClipRules
+
+    @property
+    def starts(self) -> int:
+        """How many frames a clip may start at; 0: the video is shorter than a clip."""
+        rest = self.video.frames - self.config.span_frames
+        if rest < 0:
+            return 0
+        match self.rules.start:
+            case ClipStart.spread:
+                return rest + 1
+            case ClipStart.first:
+                return 1
+            case ClipStart.windows:
+                return rest // self._window_frames + 1
+
+    @property
+    def crops(self) -> list[tuple[int, int]]:
+        """(top, left) of up to nine different crops: the centre, the corners, the edges."""
+        info, size_px = _info(self.video), self.config.size_px
+        height, width = resized_shape(
+            info.height, info.width, short_side_px=self.config.short_side_px
+        )
+        room = (height - size_px, width - size_px)
+        places = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (1, 0), (1, 2), (0, 1), (2, 1))
+        used = places if self.rules.start is ClipStart.spread else places[:1]
+        crops = [(room[0] * y // 2, room[1] * x // 2) for y, x in used]
+        return list(dict.fromkeys(crops))
+
+    def clips(self, share: int) -> Iterator[EvalClip]:
+        """So many clips, over the starts first and then over the crops."""
+        crops, times = self.crops, min(share, self.starts)
+        for number in range(share):
+            top_px, left_px = crops[number // times]
+            yield EvalClip(
+                file=self.video.name,
+                start_frame=self.video.first_frame + self._start(number % times, times),
+                frame_stride=self.config.frame_stride,
+                clip_frames=self.config.clip_frames,
+                top_px=top_px,
+                left_px=left_px,
+                size_px=self.config.size_px,
+                short_side_px=self.config.short_side_px,
+                sha256=self.video.sha256(),
+                resize=self.rules.resize.value,
+            )
+
+    def _start(self, number: int, times: int) -> int:
+        """First frame of one of so many clips, counted from the first held-out frame."""
+        if self.rules.start is ClipStart.spread:
+            return number * (self.starts - 1) // max(times - 1, 1)
+        return number * self._window_frames
+
+    @property
+    def _window_frames(self) -> int:
+        """From the start of a clip to the first frame that it leaves to the next."""
+        return self.config.clip_frames * self.config.frame_stride
+
+
+def _info(video: VideoRange) -> VideoInfo:
+    return video.info or probe(video.path)
 
 
 def _even_shares(capacity: list[int], wanted: int) -> list[int]:
@@ -105,24 +172,3 @@ def _even_shares(capacity: list[int], wanted: int) -> list[int]:
             shares[takers[turn * len(takers) // given]] += 1
         wanted -= given
     return shares
-
-
-def _video_clips(
-    video: VideoRange, config: DataConfig, *, share: int, crops: list[tuple[int, int]]
-) -> Iterator[EvalClip]:
-    """``share`` clips of one video, spread over its time, then over ``crops``."""
-    last_start = video.frames - config.span_frames
-    times = min(share, last_start + 1)
-    for number in range(share):
-        top_px, left_px = crops[number // times]
-        yield EvalClip(
-            file=video.name,
-            start_frame=video.first_frame + (number % times) * last_start // max(times - 1, 1),
-            frame_stride=config.frame_stride,
-            clip_frames=config.clip_frames,
-            top_px=top_px,
-            left_px=left_px,
-            size_px=config.size_px,
-            short_side_px=config.short_side_px,
-            sha256=video.sha256(),
-        )

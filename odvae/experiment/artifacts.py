@@ -1,7 +1,5 @@
 """Pictures, video and facts that a run leaves behind. Clips are (3, T, H, W) in [-1, 1]."""
 
-import csv
-import io
 import platform
 import resource
 import sys
@@ -13,7 +11,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from odvae.data import to_uint8, write_video
-from odvae.metrics import EvaluationResult
 from odvae.training.precision import Arithmetic
 
 _GRID_FRAMES = 5
@@ -51,19 +48,6 @@ def side_by_side_mp4(original: Tensor, reconstruction: Tensor, path: Path) -> No
     factor = max(1, -(-_MIN_VIDEO_SIDE_PX // pair.shape[-2]))
     enlarged = pair.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)
     write_video(path, enlarged, fps=_VIDEO_FPS)
-
-
-def per_clip_csv(result: EvaluationResult) -> str:
-    """Scores of every clip."""
-    text = io.StringIO()
-    first = result.per_clip[0]
-    names = [*sorted(first.perceptual), *first.crosschecks]
-    table = csv.writer(text)
-    table.writerow(["clip", "psnr_db", "ssim", *names])
-    for row in result.per_clip:
-        others = row.perceptual | row.crosschecks
-        table.writerow([row.clip_id, row.psnr_db, row.ssim, *(others[name] for name in names)])
-    return text.getvalue()
 
 
 def environment(arithmetic: Arithmetic) -> dict[str, object]:

@@ -71,7 +71,7 @@ def assist(team: Team, arithmetic: Arithmetic) -> None:
     while (order := team.share(None)) is not None:
         assert isinstance(order, Order)
         config = order.config
-        heldout = HeldOut.open(config.data, batch=1, cache=config.cache)
+        heldout = HeldOut.open(config, batch=1)
         assembly = assemble(ODVAE(config.architecture()), order, arithmetic, team)
         train(
             assembly.state,

@@ -72,7 +72,7 @@ def seams_png(result: EquivalenceResult, path: Path, *, title: str) -> None:
 
 
 def _compare(context: Context, bench: Bench, vae: VideoVAE) -> EquivalenceResult:
-    data, heldout, progress = context.config.data, context.heldout, context.progress
+    data, heldout, progress = context.config.evaluation_data, context.heldout, context.progress
     seams = find_seams(vae, (data.clip_frames, data.size_px, data.size_px), bench.tiling)
     equivalence = Equivalence(
         frames=seams.frames, rows_px=seams.rows_px, columns_px=seams.columns_px

@@ -10,6 +10,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from odvae.clip_terms import ClipRules
+from odvae.config import RunConfig
 from odvae.data import (
     Clips,
     DataConfig,
@@ -18,15 +20,18 @@ from odvae.data import (
     EvalClip,
     FrameStore,
     Manifest,
+    Skipped,
     Source,
     TrainingClips,
     VideoRange,
+    config_for,
     dataset_summary,
     evaluation_clips,
     make_manifest,
     open_source,
 )
 from odvae.data.shards import ShardCache, ShardClips, ShardSet, extract_videos, open_shard_source
+from odvae.errors import UserError
 
 VIDEOS_OF_SHARDS = 256
 
@@ -39,32 +44,35 @@ class HeldOut:
         source: Source,
         manifest: Manifest,
         *,
-        config: DataConfig,
+        config: RunConfig,
         batch: int,
         shards: ShardSet | None = None,  # what trains, where it does not lie in files
     ) -> None:
         self.source = source
         self.manifest = manifest
         self.batch = batch
-        self._config = config
-        self._store = FrameStore(config.short_side_px)
+        self._config = config.data  # of what trains
+        clips, rules = config.evaluation_data, config.metrics.protocol.rules
+        self._store = FrameStore(clips.short_side_px, resize=rules.resize)
         self._shards = shards
 
     @classmethod
-    def open(cls, config: DataConfig, *, batch: int, cache: Path) -> Self:
-        """Find the videos and fix the clips; scans and fetched shards lie in ``cache``.
+    def open(cls, config: RunConfig, *, batch: int) -> Self:
+        """Find the videos and fix the clips, as the run's protocol cuts them.
 
-        Raises UserError if there are none.
+        Which videos are held out is a matter of ``data.*`` alone: a protocol takes its clips from
+        them, and never one that trains.
+
+        Raises:
+            UserError: there are none, or none from which the protocol can cut a clip.
         """
-        shards = None
-        if config.source is DataSource.webdataset:
-            assert config.path is not None, "checked with the configuration"
-            kept = ShardCache(cache / "shards", limit_bytes=round(config.cache_gb * 1e9))
-            found = open_shard_source(config, kept, train=config.path, heldout=config.heldout)
-            source, shards = Source([], found.heldout, found.skipped), found.train
-        else:
-            source = open_source(config, cache=cache)
-        manifest = make_manifest(source, config)
+        clips, rules = config.evaluation_data, config.metrics.protocol.rules
+        source, shards = _opened(config.data, clips, cache=config.cache)
+        short = _too_short(source.heldout, clips, rules)
+        if len(short) == len(source.heldout):
+            raise _nothing_to_cut(source.heldout, clips, rules)
+        source = replace(source, skipped=[*source.skipped, *short])
+        manifest = make_manifest(source, clips, rules=rules)
         return cls(source, manifest, config=config, batch=batch, shards=shards)
 
     def training_clips(self, *, seed: int) -> Clips:
@@ -105,6 +113,41 @@ class HeldOut:
         shards = "" if self._shards is None else self._shards.digest
         identity = f"{self.manifest.digest} {ranges}{shards}"
         return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _opened(
+    config: DataConfig, clips: DataConfig, *, cache: Path
+) -> tuple[Source, ShardSet | None]:
+    """The source and, where what trains does not lie in files, that; ``cache`` holds the rest."""
+    if config.source is not DataSource.webdataset:
+        return open_source(config, cache=cache), None
+    assert config.path is not None, "checked with the configuration"
+    kept = ShardCache(cache / "shards", limit_bytes=round(config.cache_gb * 1e9))
+    found = open_shard_source(
+        config, kept, train=config.path, heldout=config.heldout, evaluated=clips
+    )
+    return Source([], found.heldout, found.skipped), found.train
+
+
+def _too_short(videos: list[VideoRange], clips: DataConfig, rules: ClipRules) -> list[Skipped]:
+    """Held-out videos that are shorter than a clip to score."""
+    spans = [config_for(video, clips, rules=rules).span_frames for video in videos]
+    return [
+        Skipped(video.name, f"evaluation: {video.frames} frames, a clip to score spans {span}")
+        for video, span in zip(videos, spans, strict=True)
+        if video.frames < span
+    ]
+
+
+def _nothing_to_cut(videos: list[VideoRange], clips: DataConfig, rules: ClipRules) -> UserError:
+    longest = max(videos, key=lambda video: video.frames)
+    rate = f" at {rules.fps:g} frames a second" if rules.fps else f" at stride {clips.frame_stride}"
+    span = config_for(longest, clips, rules=rules).span_frames
+    return UserError(
+        f"metrics.protocol.clip_frames={clips.clip_frames}{rate} is more than any held-out video "
+        f"has: the longest of {len(videos)}, {longest.name}, has {longest.frames} frames held out "
+        f"and a clip spans {span}"
+    )
 
 
 def clip_id(clip: EvalClip) -> str:

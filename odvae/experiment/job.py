@@ -13,9 +13,12 @@ from odvae.experiment import artifacts
 from odvae.experiment.certificate import certify
 from odvae.experiment.context import Context, image_vae
 from odvae.experiment.evaluation import Bench, single_group_note
+from odvae.experiment.frechet_report import report_frechet
+from odvae.experiment.latent_report import report_latents
 from odvae.experiment.learn import Learner
+from odvae.experiment.score_tables import write_scores
 from odvae.experiment.subject import Subject
-from odvae.metrics import EvaluationResult, OriginalFeatures, available
+from odvae.metrics import EvaluationResult, OriginalFeatures, Stamp, available
 from odvae.model import ODVAE, Initialisation, VideoVAE
 from odvae.training.image_source import ImageVae
 
@@ -44,6 +47,7 @@ class Job:
         self._log_description(vae)
         self._evaluate_and_log(bench, vae, name)
         certify(self.context, bench, vae)
+        report_latents(self.context, bench, vae)
 
     # -- before training ---------------------------------------------------------------------
 
@@ -88,24 +92,35 @@ class Job:
 
     def _bench(self) -> Bench:
         config, progress = self.context.config, self.context.progress
-        data, tiling = config.data, config.tiling
-        note = single_group_note(tiling, data.clip_frames)
+        clips, tiling = config.evaluation_data, config.tiling
+        note = single_group_note(tiling, clips.clip_frames)
         if note is not None:
             progress.note(note)
         scorers, missing = available(
             config.metrics,
-            clip_shape=(data.clip_frames, data.size_px, data.size_px),
+            clip_shape=(clips.clip_frames, clips.size_px, clips.size_px),
             device=self.context.arithmetic.device,
         )
         for metric in missing:
             self.context.log.tags({f"missing.{metric.name}": metric.reason})
             progress.note(f"{metric.name} is not computed: {metric.reason}")
+        stamp = Stamp(
+            protocol=config.protocol,
+            clips=len(self.context.heldout),
+            manifest=self.context.heldout.manifest.digest,
+            networks=scorers.networks,
+        )
+        tags = {"protocol": stamp.fingerprint, "protocol.facts": stamp.facts}
+        self.context.log.tags(tags)
+        self.context.log.text(stamp.to_json(), "protocol.json")
         return Bench(
             heldout=self.context.heldout,
             scorers=scorers,
             originals=OriginalFeatures(),
             arithmetic=self.context.arithmetic,
             tiling=tiling.build(),
+            stamp=stamp,
+            seed=config.seed,
         )
 
     def _log_references(self, bench: Bench) -> None:
@@ -122,8 +137,9 @@ class Job:
         config = self.context.config
         described: ModelDescription | Summary = summarise(vae)
         if isinstance(vae, ODVAE):
-            frames = vae.clip_lengths.at_least(config.data.clip_frames)
-            clip = Clip(frames, config.data.size_px, config.data.size_px)
+            data = config.data if config.task is Task.train else config.evaluation_data
+            frames = vae.clip_lengths.at_least(data.clip_frames)
+            clip = Clip(frames, data.size_px, data.size_px)
             described = describe(vae.architecture, clip, train_batch=config.train.batch)
         self.context.log.text(described.text(), "model.txt")
         self.context.log.text(described.to_json(), "model.json")
@@ -134,14 +150,14 @@ class Job:
         result = bench.score(vae, done=progress.done)
         step = config.train.steps if config.task is Task.train else 0
         self.context.log_scores("eval", result.values(), step=step)
-        for position, value in enumerate(result.psnr_db_by_frame):
-            log.metrics({"eval/psnr_db_by_frame": value}, step=position)
+        for position, values in enumerate(result.values_by_position()):
+            self.context.log_scores("eval", values, step=position)
         for metric in result.missing:
             log.tags({f"missing.{metric.name}": metric.reason})
         if result.non_finite_clips:
             log.tags({"non_finite_clips": result.non_finite_clips})
             progress.note(f"not finite: the reconstructions of {result.non_finite_clips}")
-        log.tags({"frechet_rank_deficient": result.rank_deficient})
+        report_frechet(self.context, result, seed=config.seed)
         self._log_artifacts(bench, vae, result, name)
         assert isinstance(vae, nn.Module)
         cost = bench.speed(vae) | {
@@ -162,7 +178,11 @@ class Job:
             vae.save(folder / "vae")
             for file in (folder / "vae").iterdir():
                 log.file(file, "vae")
-        log.text(artifacts.per_clip_csv(result), "per_clip.csv")
+        stamp, scores = bench.stamp, folder / "scores"
+        for file in write_scores(
+            result, scores, protocol=stamp.name, fingerprint=stamp.fingerprint
+        ):
+            log.file(file, "scores")
         _, clips = next(iter(self.context.heldout))
         reconstruction = bench.reconstruct(vae, clips[:1])[0]
         grid, video = folder / "reconstruction.png", folder / "side_by_side.mp4"
@@ -171,3 +191,5 @@ class Job:
         artifacts.side_by_side_mp4(clips[0], reconstruction, video)
         log.file(grid, None)
         log.file(video, None)
+        protocol = f"protocol {stamp.name} {stamp.fingerprint}"
+        log.describe(f"{title}, {protocol}\n\n{log.picture(grid.name)}")

@@ -123,11 +123,11 @@ class Learner:
         averaged = state.ema.model
         assert isinstance(averaged, ODVAE)
         # The Frechet network costs more than the rest: at the ends of the curve only.
-        result = self.bench.score(averaged, done=context.progress.done, frechet=state.step == 0)
+        result = self.bench.score(averaged, done=context.progress.done, quick=state.step > 0)
         context.log_scores("eval", result.values(), step=state.step)
         if state.step == 0:
             context.log_scores("zero_step", result.values(), step=0)
-            for position, value in enumerate(result.psnr_db_by_frame):
-                context.log.metrics({"zero_step/psnr_db_by_frame": value}, step=position)
+            for position, values in enumerate(result.values_by_position()):
+                context.log_scores("zero_step", values, step=position)
         context.log.flush()
         return result.psnr_db

@@ -42,9 +42,10 @@ def check(configs: Sequence[RunConfig]) -> None:
         _check_start(config)
         check_weights(config)
         resolve(config.trainer.device, config.trainer.precision)
-        if config.data not in checked:
-            HeldOut.open(config.data, batch=1, cache=config.cache)
-            checked.append(config.data)
+        clips = (config.data, config.evaluation_data, config.metrics.protocol.rules)
+        if clips not in checked:
+            HeldOut.open(config, batch=1)
+            checked.append(clips)
 
 
 def run(
@@ -71,7 +72,7 @@ def run(
         return benchmark_run.run(config, name=name, parent_id=parent_id, progress=progress)
     _check_start(config)
     arithmetic = resolve(config.trainer.device, config.trainer.precision)
-    heldout = HeldOut.open(config.data, batch=config.train.batch, cache=config.cache)
+    heldout = HeldOut.open(config, batch=config.train.batch)
     subject = None
     if config.task is Task.evaluate and config.model.name.row.to_be_had:
         train = partial(_train_first, name=name, parent_id=parent_id, progress=progress, team=team)
@@ -83,7 +84,7 @@ def run(
         "precision": arithmetic.precision.value,
         "device": arithmetic.device.type,
         "lpips_loss": config.losses.lpips_backbone.value if lpips_loss else "none",
-        **_tags(config, heldout, subject),
+        **_tags(config, subject),
     }
     key = _key(config, heldout, subject, arithmetic=arithmetic, lpips_loss=lpips_loss)
 
@@ -159,7 +160,7 @@ def _key(
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def _tags(config: RunConfig, heldout: HeldOut, subject: Subject | None) -> dict[str, str]:
+def _tags(config: RunConfig, subject: Subject | None) -> dict[str, str]:
     return {
         "model": config.model.name.value,
         **_model_tags(config, subject),
@@ -167,7 +168,7 @@ def _tags(config: RunConfig, heldout: HeldOut, subject: Subject | None) -> dict[
         "preset": config.preset,
         "task": config.task.value,
         "data": config.data.source.value,
-        "protocol": heldout.manifest.digest[:8],
+        "protocol.name": config.protocol.name,
         "setting": config.setting(),
         "git_commit": git_commit() or "none",
     }

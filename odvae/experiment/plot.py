@@ -7,6 +7,7 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
+from odvae.experiment.protocols import fingerprint
 from odvae.experiment.table import label, own_settings
 from odvae.tracking import LoggedRun
 
@@ -15,7 +16,12 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 
 
 def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
-    """Draw the PSNR of every run as a point, its step-0 PSNR hollow, and the mean over seeds."""
+    """Draw the PSNR of every run as a point, its step-0 PSNR hollow, and the mean over seeds.
+
+    Raises:
+        ValueError: the runs are of several protocols, whose numbers do not compare.
+    """
+    fingerprint(runs)
     by_init: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -39,9 +45,8 @@ def comparison_png(runs: Sequence[LoggedRun], path: Path) -> None:
             axis.plot([x] * len(values), after, "o", color=colour, alpha=0.7, markersize=5)
             axis.plot([x] * len(values), before, "o", color=colour, mfc="none", markersize=5)
         axis.plot([], [], "o", color=colour, label=init)
-    one_protocol = len({run.tags.get("protocol") for run in runs}) == 1
     levels = {"image_vae": "image VAE", "reference/bicubic_8x": "bicubic 8x"}
-    for name, words in levels.items() if one_protocol else ():
+    for name, words in levels.items():
         level = next(
             (r.metrics[f"{name}/psnr_db"] for r in runs if f"{name}/psnr_db" in r.metrics), None
         )

@@ -11,8 +11,10 @@ from rich.console import Console
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
 from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
+from odvae.experiment.notes import sweep_note
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
+from odvae.experiment.protocols import by_protocol, heading, suffix
 from odvae.experiment.tables import models, print_tables
 from odvae.revision import git_commit
 from odvae.tracking import LoggedRun, RunLog, Status, Store
@@ -139,17 +141,21 @@ def _report(
         console.print(note, style="yellow", highlight=False, markup=False)
     ids = dict.fromkeys(job.status.run_id for job in jobs if job.status.run_id is not None)
     runs = [store.get(run_id) for run_id in ids]
-    for name, summary in print_tables(runs, console).items():
+    tables = print_tables(runs, console)
+    for name, summary in tables.items():
         log.text(summary.csv(), f"{name}.csv")
-    finished = [r for r in models(runs) if r.status == Status.FINISHED.value]
-    if finished:
-        _log_plot(finished, log)
+    groups = by_protocol([r for r in models(runs) if r.status == Status.FINISHED.value])
+    names = ["comparison" + (suffix(same) if len(groups) > 1 else "") for same in groups]
+    for same, name in zip(groups, names, strict=True):
+        _log_plot(same, log, name=name)
+    pictures = [log.picture(f"{name}.png") for name in names]
+    log.describe(sweep_note([heading(same) for same in groups], tables, pictures))
     where(output, console)
 
 
-def _log_plot(runs: Sequence[LoggedRun], log: RunLog) -> None:
+def _log_plot(runs: Sequence[LoggedRun], log: RunLog, *, name: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "comparison.png"
+        file = Path(scratch) / f"{name}.png"
         comparison_png(runs, file)
         log.file(file, None)
 

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from odvae.experiment.protocols import fingerprint
 from odvae.metrics import REFERENCES
 from odvae.tracking import LoggedRun
 from odvae.vaes.methods import Method, method_of, rival_label
@@ -27,6 +28,7 @@ _COLUMNS_OF_THEIR_OWN = {
     *("variant", "init.how", "seed", "parameters", "rerun", "output_dir"),
     *("model.name", "checkpoint", *(f"weights.{method.value}" for method in Method)),
     *("task", "operators", "tiling.mode", "data.source", "image_vae.source"),  # tags tell of these
+    "metrics.protocol.name",
 }
 _WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
 _TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
@@ -60,13 +62,18 @@ class Summary:
 
 
 def summarise(runs: Sequence[LoggedRun]) -> Summary:
-    """A row per run, then a row for the image VAE and for each reference of the same clips."""
+    """A row per run, then a row for the image VAE and for each reference of the same clips.
+
+    Raises:
+        ValueError: the runs are of several protocols, whose numbers do not compare.
+    """
+    fingerprint(runs)
     scores = _score_names(runs)
     own = own_settings(runs)
     others = ["other settings"] if any(own.values()) else []
     ratio = ["VCPR"] if len({method_of(run.tags) for run in runs}) > 1 else []
     head = ["run", "init", "seed", *others, "parameters M", *ratio, "PSNR dB at step 0"]
-    titles = [_TITLES.get(name, name) for name in scores]
+    titles = [_title(name, runs) for name in scores]
     rows = []
     for run in runs:
         left = [label(run), run.tags.get("init", ""), run.tags.get("seed", "")]
@@ -92,6 +99,14 @@ def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
         if len(_values(same, "weights")) > 1:
             words[run.run_id].append(f"weights={run.tags.get('weights')}")
     return {run.run_id: " ".join(words.get(run.run_id, [])) for run in runs}
+
+
+def _title(score: str, runs: Sequence[LoggedRun]) -> str:
+    """What a column is called; a distance of too few clips for its covariances says so."""
+    is_of_sets = score.startswith(("fvd", "frechet"))
+    deficient = any(run.tags.get("frechet_rank_deficient") == "True" for run in runs)
+    mark = " rank-deficient" if is_of_sets and deficient else ""
+    return _TITLES.get(score, score) + mark
 
 
 def _values(runs: Sequence[LoggedRun], tag: str) -> set[str]:
@@ -141,17 +156,13 @@ def _papers_numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> l
 def _reference_rows(runs: Sequence[LoggedRun], scores: list[str], *, left: int) -> list[list[str]]:
     labels = {"image_vae": "image VAE"}
     labels |= {f"reference/{name}": name.replace("_", " ") for name in REFERENCES}
-    protocols = list(dict.fromkeys(run.tags.get("protocol", "") for run in runs))
     rows = []
-    for protocol in protocols:  # other clips, other references
-        same = [run for run in runs if run.tags.get("protocol", "") == protocol]
-        note = f" ({protocol})" if len(protocols) > 1 else ""
-        for prefix, label in labels.items():
-            # Random initialisation knows no image VAE.
-            run = next((r for r in same if f"{prefix}/psnr_db" in r.metrics), None)
-            if run is not None:
-                values = [_score(run.metrics.get(f"{prefix}/{name}"), name) for name in scores]
-                rows.append([label + note, *[""] * left, *values, *[""] * len(_COSTS)])
+    for prefix, label in labels.items():
+        # Random initialisation knows no image VAE.
+        run = next((r for r in runs if f"{prefix}/psnr_db" in r.metrics), None)
+        if run is not None:
+            values = [_score(run.metrics.get(f"{prefix}/{name}"), name) for name in scores]
+            rows.append([label, *[""] * left, *values, *[""] * len(_COSTS)])
     return rows
 
 

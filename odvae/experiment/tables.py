@@ -6,17 +6,26 @@ from rich.console import Console
 
 from odvae.config import Task
 from odvae.experiment.paper_table import print_papers_table
+from odvae.experiment.protocols import by_protocol, heading, suffix
+from odvae.experiment.seeds_table import print_over_seeds
 from odvae.experiment.speed_table import print_speeds
 from odvae.experiment.table import Summary, summarise
 from odvae.tracking import LoggedRun
 
 
 def print_tables(runs: Sequence[LoggedRun], console: Console) -> dict[str, Summary]:
-    """Print a table of the models and one of the benchmarks among the runs; returns them."""
-    printed = {}
-    if scored := models(runs):
-        printed["summary"] = summarise(scored)
-        printed["summary"].print(console)
+    """Print the tables of the models, one a protocol, and one of the benchmarks; returns them."""
+    printed: dict[str, Summary] = {}
+    scored = models(runs)
+    groups = by_protocol(scored)
+    for same in groups:
+        name = "summary" + (suffix(same) if len(groups) > 1 else "")
+        printed[name] = summarise(same)
+        console.print(heading(same), highlight=False, markup=False, soft_wrap=True)
+        printed[name].print(console)
+        for key, table in print_over_seeds(same, console).items():
+            printed[name.replace("summary", key)] = table
+    if scored:
         print_papers_table(scored, console)
     if measured := [run for run in runs if _is_benchmark(run)]:
         printed["benchmark"] = print_speeds(measured, console)

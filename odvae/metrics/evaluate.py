@@ -7,54 +7,19 @@ clips; a Frechet distance is that of the whole set.
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from odvae.metrics.frechet import frechet_distance
-from odvae.metrics.frechet_features import FeatureNetwork
+from odvae.metrics.feature_sets import FeatureSets
+from odvae.metrics.frechet_features import FeatureNetwork, kernel_name
 from odvae.metrics.pixels import check_original, check_pair
 from odvae.metrics.psnr import psnr_db
+from odvae.metrics.results import ClipScores, EvaluationResult
 from odvae.metrics.scorers import Missing, PerceptualMetric, Scorers
 from odvae.metrics.ssim import ssim
 
 FRAMES_AT_ONCE = 16  # bounds the memory of a perceptual network on large frames
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipScores:
-    """Scores of one clip, each the mean over its frames where it is not one of the whole clip."""
-
-    clip_id: str
-    psnr_db: float
-    ssim: float
-    perceptual: dict[str, float]  # by metric name
-    crosschecks: dict[str, float]  # by metric name
-    finite: bool  # whether every value of the reconstruction was finite; if not, scores are NaN
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationResult:
-    """Scores of a set of clips, each the mean over clips; NaN when a reconstruction is broken."""
-
-    clips: int
-    clip_shape: tuple[int, int, int, int]  # (C, T, H, W) of every clip
-    psnr_db: float
-    ssim: float
-    perceptual: dict[str, float]  # by metric name
-    frechet: dict[str, float]  # by metric name, of the whole set
-    crosschecks: dict[str, float]  # by metric name
-    rank_deficient: bool  # too few clips for covariances of full rank: compare equal counts only
-    psnr_db_by_frame: list[float]  # by frame position, mean over clips
-    non_finite_clips: list[str]  # ids of clips whose reconstruction holds an infinity or NaN
-    missing: list[Missing]  # metrics that this set does not allow
-    per_clip: list[ClipScores]
-
-    def values(self) -> dict[str, float]:
-        """Scores of the set by metric name, as a tracker or a table wants them."""
-        scores = {"psnr_db": self.psnr_db, "ssim": self.ssim}
-        return scores | self.perceptual | self.frechet | self.crosschecks
 
 
 class OriginalFeatures:
@@ -92,9 +57,9 @@ class Evaluation:
         self._originals = OriginalFeatures() if originals is None else originals
         self._shape: tuple[int, ...] = ()
         self._clips: dict[str, ClipScores] = {}
-        self._psnr_db: list[Tensor] = []  # (T,) each
-        self._features: dict[str, tuple[list[Tensor], list[Tensor]]] = {
-            network.name: ([], []) for network in scorers.frechet
+        self._features = {
+            network.name: FeatureSets(network.name, network.dimensions)
+            for network in scorers.frechet
         }
 
     def add(self, clip_ids: Sequence[str], original: Tensor, reconstruction: Tensor) -> None:
@@ -127,9 +92,9 @@ class Evaluation:
                 one = slice(index, index + 1)
                 self._add_clip(clip_id, original[one], reconstruction[one])
             for network in self._scorers.frechet:
-                of_originals, of_reconstructions = self._features[network.name]
-                of_originals.append(self._originals.rows(network, clip_ids, original))
-                of_reconstructions.append(network.features(reconstruction).cpu())
+                of_originals = self._originals.rows(network, clip_ids, original)
+                of_reconstructions = network.features(reconstruction).cpu()
+                self._features[network.name].add(of_originals, of_reconstructions)
 
     def result(self) -> EvaluationResult:
         """Scores of all clips added so far.
@@ -137,71 +102,41 @@ class Evaluation:
         Raises:
             ValueError: no clip was added.
         """
-        rows = list(self._clips.values())
-        if not rows:
+        if not self._clips:
             raise ValueError("an evaluation needs at least one clip, got none")
         channels, frames, height, width = self._shape
-        networks = self._scorers.frechet
-        distances, missing = self._frechet()
+        enough = len(self._clips) > 1
+        reason = f"a Frechet distance needs at least 2 clips, got {len(self._clips)}"
+        names = [each for name in self._features for each in (name, kernel_name(name))]
         return EvaluationResult(
-            clips=len(rows),
             clip_shape=(channels, frames, height, width),
-            psnr_db=_mean([row.psnr_db for row in rows]),
-            ssim=_mean([row.ssim for row in rows]),
-            perceptual={
-                metric.name: _mean([row.perceptual[metric.name] for row in rows])
-                for metric in self._scorers.perceptual
-            },
-            frechet=distances,
-            crosschecks={
-                metric.name: _mean([row.crosschecks[metric.name] for row in rows])
-                for metric in self._scorers.crosschecks
-            },
-            rank_deficient=any(len(rows) <= network.dimensions for network in networks),
-            psnr_db_by_frame=torch.stack(self._psnr_db).mean(dim=0).tolist(),
-            non_finite_clips=[row.clip_id for row in rows if not row.finite],
-            missing=missing,
-            per_clip=rows,
+            per_clip=list(self._clips.values()),
+            feature_sets=dict(self._features) if enough else {},
+            missing=[] if enough else [Missing(name, reason) for name in names],
         )
 
     def _add_clip(self, clip_id: str, original: Tensor, reconstruction: Tensor) -> None:
         """Score one clip; both are (1, C, T, H, W) on the scorers' device."""
-        by_frame = psnr_db(original, reconstruction)[0].cpu()  # (T,)
+        pair = (original, reconstruction)
+        frames = {"psnr_db": psnr_db(*pair), "ssim": ssim(*pair)}
+        frames |= {metric.name: _in_pieces(metric, *pair) for metric in self._scorers.perceptual}
+        frames |= {name: metric(*pair) for name, metric in self._scorers.motion.items()}
         self._clips[clip_id] = ClipScores(
             clip_id=clip_id,
-            psnr_db=by_frame.mean().item(),
-            ssim=ssim(original, reconstruction).mean().item(),
-            perceptual={
-                metric.name: _frame_mean(metric, original, reconstruction)
-                for metric in self._scorers.perceptual
-            },
+            frames={name: values[0].tolist() for name, values in frames.items()},
             crosschecks={
                 metric.name: metric(original[0], reconstruction[0])
                 for metric in self._scorers.crosschecks
             },
             finite=bool(reconstruction.isfinite().all()),
         )
-        self._psnr_db.append(by_frame)
-
-    def _frechet(self) -> tuple[dict[str, float], list[Missing]]:
-        if len(self._clips) < 2:
-            reason = f"a Frechet distance needs at least 2 clips, got {len(self._clips)}"
-            return {}, [Missing(name, reason) for name in self._features]
-        return {
-            name: frechet_distance(torch.cat(of_originals), torch.cat(of_reconstructions))
-            for name, (of_originals, of_reconstructions) in self._features.items()
-        }, []
 
 
-def _frame_mean(metric: PerceptualMetric, original: Tensor, reconstruction: Tensor) -> float:
-    """Mean over the frames of one clip (1, C, T, H, W), a few frames at a time."""
+def _in_pieces(metric: PerceptualMetric, original: Tensor, reconstruction: Tensor) -> Tensor:
+    """Distances (1, T) of the frames of one clip (1, C, T, H, W), a few frames at a time."""
     pieces = math.ceil(original.shape[2] / FRAMES_AT_ONCE)
     pairs = zip(original.chunk(pieces, dim=2), reconstruction.chunk(pieces, dim=2), strict=True)
-    return torch.cat([metric(a, b) for a, b in pairs], dim=1).double().mean().item()
-
-
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+    return torch.cat([metric(a, b) for a, b in pairs], dim=1)
 
 
 @contextmanager

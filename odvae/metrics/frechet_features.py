@@ -1,4 +1,7 @@
-"""Networks whose features a Frechet distance compares. Clips are (B, 3, T, H, W) in [-1, 1]."""
+"""Networks whose features are compared as sets. Clips are (B, 3, T, H, W) in [-1, 1].
+
+Here are I3D and the network without weights; those of torchvision are in ``kinetics_features``.
+"""
 
 import warnings
 from typing import Protocol
@@ -88,9 +91,19 @@ class UntrainedR3d18(nn.Module):
         return features.double()
 
 
+def kernel_name(frechet_name: str) -> str:
+    """Name of the kernel distance of the same features: fvd, kvd; frechet_s3d, kvd_s3d."""
+    return f"kvd{frechet_name.removeprefix('fvd').removeprefix('frechet')}"
+
+
+def too_short(metric: str, network: str, *, least: int, frames: int) -> str:
+    """Why a network cannot look at clips of so few frames."""
+    return f"{metric}: {network} needs clips of at least {least} frames, got {frames}"
+
+
 def i3d_too_short(frames: int) -> str:
     """Why I3D cannot look at clips of so few frames."""
-    return f"fvd: I3D needs clips of at least {I3D_MIN_FRAMES} frames, got {frames}"
+    return too_short("fvd", "I3D", least=I3D_MIN_FRAMES, frames=frames)
 
 
 def i3d_crop(clips: Tensor) -> Tensor:

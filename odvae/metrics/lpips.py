@@ -29,6 +29,13 @@ class LpipsBackbone(Enum):
     squeeze = "squeeze"
 
 
+class LpipsMode(Enum):
+    """How the distances of a frame's positions become one number; each is a metric of its own."""
+
+    mean = "mean"  # over the positions of each layer, as published
+    spatial = "spatial"  # over the pixels of the layers' maps, enlarged to the frame
+
+
 @dataclass(frozen=True)
 class _Trunk:
     weights: str  # row of odvae.metrics.weights
@@ -41,6 +48,11 @@ _TRUNKS = {
     LpipsBackbone.squeeze: _Trunk("squeezenet", min_size_px=17),
 }
 UNTRAINED_SEED = 2018
+
+
+def lpips_name(backbone: LpipsBackbone, mode: LpipsMode) -> str:
+    """What the number is reported as."""
+    return f"lpips_{backbone.value}" + ("_spatial" if mode is LpipsMode.spatial else "")
 
 
 def min_size_px(backbone: LpipsBackbone) -> int:
@@ -62,10 +74,11 @@ class Lpips(nn.Module):
         WeightsMissing: the backbone's weights are not here and could not be downloaded.
     """
 
-    def __init__(self, backbone: LpipsBackbone) -> None:
+    def __init__(self, backbone: LpipsBackbone, mode: LpipsMode = LpipsMode.mean) -> None:
         super().__init__()
         path = weights.fetch(_TRUNKS[backbone].weights)
-        self.name = f"lpips_{backbone.value}"
+        self.name = lpips_name(backbone, mode)
+        self.mode = mode
         self.min_size_px = min_size_px(backbone)
         self.weights_file = path.name
         with torch.device("meta"):  # all of it is loaded next; VGG alone has 120 M unused weights
@@ -84,7 +97,11 @@ class Lpips(nn.Module):
 
     def _distance(self, a: Tensor, b: Tensor) -> Tensor:
         layers = zip(self.net.lins, _layer_differences(self.net, a, b), strict=True)
-        return torch.stack([head(layer).mean(dim=(1, 2, 3)) for head, layer in layers]).sum(dim=0)
+        maps = [head(layer) for head, layer in layers]  # (N, 1, H_l, W_l) each
+        if self.mode is LpipsMode.spatial:
+            size = a.shape[-2:]
+            maps = [F.interpolate(one, size, mode="bilinear", align_corners=False) for one in maps]
+        return torch.stack([one.mean(dim=(1, 2, 3)) for one in maps]).sum(dim=0)
 
 
 class UntrainedPerceptual(nn.Module):

@@ -1,41 +1,34 @@
 """Which metrics a run computes: what was asked for, what is available, what stands in for it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from odvae.errors import UserError
 from odvae.metrics.crosscheck import CROSSCHECKS
-from odvae.metrics.frechet_features import (
-    I3D_MIN_FRAMES,
-    FeatureNetwork,
-    I3d,
-    UntrainedR3d18,
-    i3d_too_short,
-)
-from odvae.metrics.lpips import Lpips, LpipsBackbone, UntrainedPerceptual, min_size_px
+from odvae.metrics.feature_networks import FEATURE_NETWORKS
+from odvae.metrics.flicker import flicker, needs_two_frames
+from odvae.metrics.frechet_features import FeatureNetwork, UntrainedR3d18, kernel_name
+from odvae.metrics.lpips import Lpips, UntrainedPerceptual, lpips_name, min_size_px
+from odvae.metrics.protocol import ProtocolConfig
+from odvae.metrics.warped_error import Raft, WarpedError, refusal
 from odvae.metrics.weights import WeightsMissing
+
+MotionMetric = Callable[[Tensor, Tensor], Tensor]
+"""Scores (B, T - 1) of each frame with the one before it, of an original and a reconstruction."""
 
 
 @dataclass(kw_only=True)
 class MetricsConfig:
-    """Metrics besides PSNR and SSIM, which are always computed."""
+    """How is scored, and with what besides PSNR, SSIM and flicker, which are always computed."""
 
-    lpips: list[LpipsBackbone] = field(
-        default_factory=lambda: [LpipsBackbone.alex, LpipsBackbone.squeeze]
-    )
-    """Backbones of LPIPS; each is a metric of its own. Empty: no perceptual metric at all."""
-    frechet: bool = True
-    """Whether to compute a Frechet distance of clip features (FVD where I3D is available)."""
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     crosscheck: bool = False
     """Whether to compute scikit-video's PSNR, SSIM, ST-RRED and NIQE of luma too (slow)."""
-
-    def __post_init__(self) -> None:
-        if len(set(self.lpips)) != len(self.lpips):
-            got = [backbone.value for backbone in self.lpips]
-            raise UserError(f"metrics.lpips must name each backbone once, got {got}")
+    warped_error: bool = False
+    """Whether to compare frames along the original's motion, which RAFT estimates (slow)."""
 
 
 class PerceptualMetric(Protocol):
@@ -77,14 +70,27 @@ class Scorers:
     frechet: tuple[FeatureNetwork, ...]
     device: torch.device
     crosschecks: tuple[ClipMetric, ...] = ()
+    motion: dict[str, MotionMetric] = field(default_factory=dict)  # by name
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all metrics of an evaluation, PSNR and SSIM included."""
         perceptual = (metric.name for metric in self.perceptual)
-        frechet = (network.name for network in self.frechet)
         crosschecks = (metric.name for metric in self.crosschecks)
-        return ("psnr_db", "ssim", *perceptual, *frechet, *crosschecks)
+        frechet = [network.name for network in self.frechet]
+        kernel = map(kernel_name, frechet)
+        return ("psnr_db", "ssim", *perceptual, *self.motion, *frechet, *kernel, *crosschecks)
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the metrics that a network computes, which a fingerprint covers."""
+        perceptual = (metric.name for metric in self.perceptual)
+        return (*perceptual, *(network.name for network in self.frechet))
+
+    def quick(self) -> "Scorers":
+        """Without what costs more than all the rest, for looks at a model in training."""
+        motion = {name: metric for name, metric in self.motion.items() if name == "flicker"}
+        return replace(self, frechet=(), motion=motion)
 
 
 def available(
@@ -109,7 +115,8 @@ def available(
     perceptual = _perceptual(config, clip_shape, device, missing)
     frechet = _frechet(config, clip_shape, device, missing)
     crosschecks = _crosschecks(config, clip_shape, missing)
-    return Scorers(perceptual, frechet, device, crosschecks), missing
+    motion = _motion(config, clip_shape, device, missing)
+    return Scorers(perceptual, frechet, device, crosschecks, motion), missing
 
 
 def _perceptual(
@@ -119,17 +126,18 @@ def _perceptual(
     missing: list[Missing],
 ) -> tuple[PerceptualMetric, ...]:
     found: list[Lpips | UntrainedPerceptual] = []
-    for backbone in config.lpips:
-        name = f"lpips_{backbone.value}"
+    mode = config.protocol.lpips_mode
+    for backbone in config.protocol.lpips:
+        name = lpips_name(backbone, mode)
         problem = _too_small(name, min_size_px(backbone), clip_shape)
         if problem is not None:
             missing.append(problem)
             continue
         try:
-            found.append(Lpips(backbone))
+            found.append(Lpips(backbone, mode))
         except WeightsMissing as error:
             missing.append(Missing(name, str(error)))
-    if config.lpips and not found:
+    if config.protocol.lpips and not found:
         stand_in = UntrainedPerceptual()
         problem = _too_small(stand_in.name, stand_in.min_size_px, clip_shape)
         if problem is None:
@@ -145,16 +153,20 @@ def _frechet(
     device: torch.device,
     missing: list[Missing],
 ) -> tuple[FeatureNetwork, ...]:
-    if not config.frechet:
-        return ()
-    if clip_shape is not None and clip_shape[0] < I3D_MIN_FRAMES:
-        missing.append(Missing("fvd", i3d_too_short(clip_shape[0])))
-    else:
+    found: list[FeatureNetwork] = []
+    for network in config.protocol.frechet:
+        row = FEATURE_NETWORKS[network.value]
+        reason = None if clip_shape is None else row.refusal(clip_shape[0])
         try:
-            return (I3d().to(device),)
+            if reason is None:
+                found.append(row.load().to(device))
         except WeightsMissing as error:
-            missing.append(Missing("fvd", str(error)))
-    return (UntrainedR3d18().to(device),)
+            reason = str(error)
+        if reason is not None:
+            missing.append(Missing(row.metric, reason))
+    if config.protocol.frechet and not found:
+        found.append(UntrainedR3d18().to(device))
+    return tuple(found)
 
 
 def _crosschecks(
@@ -168,6 +180,31 @@ def _crosschecks(
         else:
             missing.append(Missing(metric.name, refusal))
     return tuple(found)
+
+
+def _motion(
+    config: MetricsConfig,
+    clip_shape: tuple[int, int, int] | None,
+    device: torch.device,
+    missing: list[Missing],
+) -> dict[str, MotionMetric]:
+    found: dict[str, MotionMetric] = {}
+    reason = None if clip_shape is None else needs_two_frames("flicker", clip_shape[0])
+    if reason is None:
+        found["flicker"] = flicker
+    else:
+        missing.append(Missing("flicker", reason))
+    if not config.warped_error:
+        return found
+    reason = None if clip_shape is None else refusal(clip_shape)
+    try:
+        if reason is None:
+            found["warped_error"] = WarpedError(Raft().to(device))
+    except WeightsMissing as error:
+        reason = str(error)
+    if reason is not None:
+        missing.append(Missing("warped_error", reason))
+    return found
 
 
 def _too_small(name: str, least_px: int, clip_shape: tuple[int, int, int] | None) -> Missing | None:

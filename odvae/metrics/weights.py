@@ -1,7 +1,8 @@
 """Published weights that metrics need: the one place that finds, checks and downloads them.
 
 A file is looked for in the folders of ``ODVAE_WEIGHTS``, in the cache of this project and in the
-one of torch.hub, and is used only when its sha256 is the published one.
+one of torch.hub, and is used only when its sha256 is the published one, or starts as published.
+Weights of which nothing is published are used only where the user names a file by its path.
 """
 
 import logging
@@ -42,7 +43,7 @@ class WeightsStatus:
     name: str
     used_for: str
     path: Path | None  # None: missing
-    size_bytes: int  # of the file found, or of the one to download
+    size_bytes: int  # of the file found, or of the one to download; 0: there is none
     refused: tuple[str, ...]  # files of the right name that were not used, and why
     how: str  # how to get them
 
@@ -55,6 +56,8 @@ class _Search:
 
 def find(name: str) -> Path | None:
     """Path of weights that are on this computer and have the published sha256, else None.
+
+    Weights that are published nowhere are those that the user names.
 
     Raises:
         UserError: no weights of that name are known.
@@ -73,10 +76,12 @@ def fetch(name: str) -> Path:
     search = _search(row)
     if search.path is not None:
         return search.path
-    if os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
+    file = _downloadable(row)
+    if file is None:
+        reason = "published nowhere, so taken only from a file of yours"
+    elif os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0"):
         reason = f"not on this computer, and {OFFLINE_VARIABLE} forbids downloading"
     else:
-        file = _downloadable(row)
         try:
             return _download(file)
         except OSError as error:  # what requests raises is an OSError too
@@ -95,12 +100,13 @@ def cache_folder() -> Path:
 
 
 def _status(row: Weights) -> WeightsStatus:
-    search = _search(row)
+    search, file = _search(row), _downloadable(row)
+    size_bytes = file.size_bytes if file else 0
     return WeightsStatus(
         name=row.name,
         used_for=row.used_for,
         path=search.path,
-        size_bytes=search.path.stat().st_size if search.path else _downloadable(row).size_bytes,
+        size_bytes=search.path.stat().st_size if search.path else size_bytes,
         refused=search.refused,
         how=_how(row),
     )
@@ -112,12 +118,14 @@ def _row(name: str) -> Weights:
     return TABLE[name]
 
 
-def _downloadable(row: Weights) -> WeightsFile:
-    return next(file for file in row.files if file.url)
+def _downloadable(row: Weights) -> WeightsFile | None:
+    return next((file for file in row.files if file.url), None)
 
 
 def _how(row: Weights) -> str:
     file = _downloadable(row)
+    if file is None:
+        return f"set {row.path_variable} to the path of a checkpoint"
     return f"download {file.url} into a folder named in {FOLDERS_VARIABLE}"
 
 
@@ -128,6 +136,8 @@ def _folders() -> list[Path]:
 
 
 def _search(row: Weights) -> _Search:
+    if row.path_variable is not None:
+        return _named(row.path_variable)
     refused: list[str] = []
     for folder in _folders():
         for file in row.files:
@@ -141,14 +151,25 @@ def _search(row: Weights) -> _Search:
     return _Search(None, tuple(refused))
 
 
+def _named(variable: str) -> _Search:
+    """The file that the user names, whatever it holds."""
+    value = os.environ.get(variable, "")
+    if not value:
+        return _Search(None, ())
+    path = Path(value).expanduser()
+    if path.is_file():
+        return _Search(path, ())
+    return _Search(None, (f"{variable} names {path}, which is no file",))
+
+
 def _problem(path: Path, file: WeightsFile) -> str | None:
     """Why a file is not what its name says, or None when it is."""
     size_bytes = path.stat().st_size
-    if size_bytes != file.size_bytes:
+    if file.sha256 is not None and size_bytes != file.size_bytes:
         return f"{size_bytes:,} bytes instead of {file.size_bytes:,}"
     got = file_sha256(path)
-    if got != file.sha256:
-        return f"sha256 is {got[:12]}..., not {file.sha256[:12]}..."
+    if not got.startswith(file.known_sha256):
+        return f"sha256 is {got[:12]}..., not {file.known_sha256[:12]}..."
     return None
 
 

@@ -33,7 +33,7 @@ def print_list() -> None:
     """Print one line for each row of weights, and one for each file that was refused."""
     for row in weights.status():
         state = "present" if row.path else "missing"
-        size = f"{row.size_bytes / 2**20:6.1f} MiB"
-        print(f"{row.name:<10} {state}  {size}  for {row.used_for:<13} {row.path or row.how}")
+        size = f"{row.size_bytes / 2**20:6.1f} MiB" if row.size_bytes else " " * 10
+        print(f"{row.name:<11} {state}  {size}  for {row.used_for:<19} {row.path or row.how}")
         for reason in row.refused:
-            print(f"{'':<10} {reason}")
+            print(f"{'':<11} {reason}")

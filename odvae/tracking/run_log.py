@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlencode
 
 from odvae.tracking.logged import Status
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 T = TypeVar("T")
+
+NOTE_TAG = "mlflow.note.content"
 
 # The most MLflow takes in one call, and in one value.
 _METRICS_PER_CALL = 1000
@@ -47,6 +50,14 @@ class RunLog:
 
         for some in _chunks([RunTag(k, _text(v)) for k, v in values.items()], _PAIRS_PER_CALL):
             self._client.log_batch(self.run_id, tags=some)
+
+    def describe(self, markdown: str) -> None:
+        """Say what the run is, at the head of its page; cut at 6000 characters."""
+        self.tags({NOTE_TAG: markdown})
+
+    def picture(self, path: str) -> str:
+        """Markdown that shows a picture among the artifacts, for ``describe``."""
+        return f"![{path}](get-artifact?{urlencode({'path': path, 'run_uuid': self.run_id})})"
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Keep values for the next ``flush``.

@@ -37,7 +37,7 @@ class Store:
     def __init__(self, client: "MlflowClient", experiment_id: str) -> None:
         self.uri: str = client.tracking_uri
         self._client = client
-        self._experiment_id = experiment_id
+        self.experiment_id = experiment_id
 
     @classmethod
     def open(cls, output_dir: Path) -> "Store":
@@ -79,7 +79,7 @@ class Store:
         """Runs that carry all these tags, newest first."""
         wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
         newest_first = ["attributes.start_time DESC"]
-        search = partial(self._client.search_runs, [self._experiment_id], wanted)
+        search = partial(self._client.search_runs, [self.experiment_id], wanted)
         page = search(order_by=newest_first)
         found = list(page)
         while page.token:
@@ -104,17 +104,34 @@ class Store:
         return sorted(by_step.items())
 
     def artifact(self, run_id: str, path: str) -> Path:
-        """Local path of an artifact, downloaded when the store is elsewhere."""
+        """Local path of an artifact, downloaded when the store is elsewhere.
+
+        Raises UserError when the run has no such artifact, or it cannot be had.
+        """
+        from mlflow.exceptions import MlflowException
+
         folder = urlsplit(self._client.get_run(run_id).info.artifact_uri)
         local = Path(unquote(folder.path), path)
         if folder.scheme == "file" and local.exists():  # MLflow would copy it
             return local
-        return Path(self._client.download_artifacts(run_id, path))
+        try:
+            return Path(self._client.download_artifacts(run_id, path))
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"run {run_id}: its artifact {path} cannot be had: {reason}") from error
+
+    def experiment_tags(self) -> dict[str, str]:
+        """What is stored of all the runs together."""
+        return dict(self._client.get_experiment(self.experiment_id).tags)
+
+    def tag_experiment(self, name: str, value: str) -> None:
+        """Store something of all the runs together, over what had this name."""
+        self._client.set_experiment_tag(self.experiment_id, name, value)
 
     def create(self, name: str, *, tags: Mapping[str, str], parent_id: str | None) -> RunLog:
         """Start a run, below ``parent_id`` unless that is None."""
         parent = {} if parent_id is None else {PARENT_TAG: parent_id}
-        run = self._client.create_run(self._experiment_id, tags={**tags, **parent}, run_name=name)
+        run = self._client.create_run(self.experiment_id, tags={**tags, **parent}, run_name=name)
         return RunLog(self._client, run.info.run_id, resumed=False)
 
     def adopt(self, run_id: str, *, parent_id: str) -> None:

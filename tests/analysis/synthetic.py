@@ -14,6 +14,8 @@ VARIANT_DB = {"1": 0.05, "2": -0.1, "3": -0.2, "4": 0.0}
 RIVAL_DB = {"sd_vae": 1.5, "svd_vae": 1.0}  # above OD-VAE
 WAN_DB = 3.0
 GAN_START = 20
+OPERATORS_DB = {"paper": 0.0, "strict": 0.4}
+LAGS = 3
 REFERENCE_DB = {"mean_colour": 14.7, "bicubic_8x": 20.7, "linear_time_4x": 27.6}
 
 TAGS = {
@@ -48,6 +50,19 @@ def fill(output_dir: Path) -> Store:
     add(store, variant="1", seed=7, status=Status.FAILED)
     add(store, variant="1", seed=8, tags={"task": "evaluate"})
     add(store, variant="1", seed=9, tags={"odvae.kind": "sweep"})
+    return store
+
+
+def fill_starts(output_dir: Path) -> Store:
+    """Initialisations with two kinds of operators, and runs that must not stand beside them."""
+    store = Store.open(output_dir)
+    for seed, operators in product(SEEDS[:2], OPERATORS_DB):
+        for init in ("random", "inflate", "tail"):
+            tags = {"operators": operators, "setting": operators}
+            params = {"operators": operators}
+            extra_db = OPERATORS_DB[operators]
+            add(store, init=init, seed=seed, tags=tags, params=params, extra_db=extra_db)
+    add(store, init="center", seed=5, params={"operators": "paper", "train.batch": "9"})
     return store
 
 
@@ -152,6 +167,7 @@ def add(
             "eval/ssim": psnr_db / 40,
             "eval/lpips_squeeze": 1.2 - psnr_db / 30,
             "eval/fvd_untrained_r3d18": 400 - 14 * psnr_db,
+            "eval/flicker": 1 / psnr_db,
             "train/loss": 30 - psnr_db,
         }
         log.metrics(scores, step)
@@ -162,6 +178,12 @@ def add(
         lag = 0.3 if init == "tail" else 0.45 * frame
         log.metrics({"zero_step/psnr_db_by_frame": START_DB[init] - lag}, frame)
         log.metrics({"eval/psnr_db_by_frame": psnr_db - 0.5 * lag + 0.1 * seed}, frame)
+        if frame > 0:  # it takes the frame before too
+            log.metrics({"eval/flicker_by_frame": (1 + 0.1 * seed) / psnr_db}, frame)
+    for lag_frames in range(LAGS):
+        log.metrics({"latent/autocorrelation_by_lag": 0.9**lag_frames}, lag_frames)
+    latents = {"kl_per_value": 1.5 + 0.1 * seed, "fitted_scale": 0.2, "dead_channels": 0.0}
+    log.metrics({f"latent/{name}": value for name, value in latents.items()}, STEPS[-1])
     for name, value in REFERENCE_DB.items():
         log.metrics({f"reference/{name}/psnr_db": value, f"reference/{name}/ssim": value / 40}, 0)
     if init != "random":

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import NoRuns, Runs, choose, load, objectives
-from analysis.terms import TERMS, objective, setting_but_terms
+from analysis.terms import TERMS, objective, setting_but_operators, setting_but_terms
 from odvae.config import ModelConfig, RunConfig, field_names
 from odvae.tracking import LoggedRun, Status, Store
 from tests.analysis import synthetic
@@ -75,8 +75,10 @@ def test_what_must_agree_is_the_setting_but_for_terms(monkeypatch: pytest.Monkey
     before = setting(flat)
     for name in flat:
         matters = setting(flat | {name: "other"}) != before and name not in of_terms
-        differs = setting_but_terms(params | {name: "other"}) != setting_but_terms(params)
-        assert differs == matters, name
+        other = params | {name: "other"}
+        assert (setting_but_terms(other) != setting_but_terms(params)) == matters, name
+        matters = setting(flat | {name: "other"}) != before and name != "operators"
+        assert (setting_but_operators(other) != setting_but_operators(params)) == matters, name
 
 
 def test_only_objectives_that_differ_in_their_terms_stand_side_by_side(runs: Runs) -> None:

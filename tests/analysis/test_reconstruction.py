@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from analysis import Runs, choose, reconstruction, record
-from analysis.method_table import numbers
+from analysis.method_table import as_texts, numbers
 from analysis.methods import method_label, weights_label
+from analysis.tables import markdown
 from odvae.tracking import Status, Store
 from tests.analysis import synthetic
 
@@ -18,7 +19,7 @@ SD_VAE = "SD-VAE (image VAE per frame)"
 def test_measured_and_papers_numbers_are_told_apart(methods: Runs, tmp_path: Path) -> None:
     png = reconstruction.draw(choose(methods, by="model"), name="six", folder=tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
-        f"six.{suffix}" for suffix in ("png", "pdf", "csv", "md")
+        f"six.{suffix}" for suffix in ("png", "pdf", "csv", "md", "tex")
     }
     assert png.read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(png.with_suffix(".csv"))
@@ -49,7 +50,7 @@ def test_intervals_are_over_seeds_of_training(methods: Runs) -> None:
 
 
 def test_the_markdown_has_a_row_a_method_and_the_papers_below(methods: Runs) -> None:
-    text = reconstruction.markdown(choose(methods, by="model"))
+    text = markdown(as_texts(numbers(choose(methods, by="model"))))
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     first = [row[0] for row in rows]
     assert first == [

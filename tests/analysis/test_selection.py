@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import NoRuns, Runs, choose, load
-from analysis.selection import SETTING, Factor
+from analysis.comparable import SETTING, Factor
 from odvae.errors import UserError
 from odvae.tracking import Status, Store
 from tests.analysis import synthetic
@@ -126,6 +126,19 @@ def test_saved_methods_need_no_training_to_stand_beside_each_other(tmp_path: Pat
     selection = choose(load(tmp_path), by="model")
     assert selection.levels == ["LTX-Video, saved weights", "Wan, saved weights"]
     assert "train.steps" not in selection.setting
+
+
+def test_a_start_is_an_initialisation_with_its_operators(starts: Runs) -> None:
+    selection = choose(starts, by="start")
+    counts = Counter(selection.runs.table["start"])
+    assert counts == {
+        f"{init}, {operators} operators": 2
+        for init in ("random", "inflate", "tail")
+        for operators in ("paper", "strict")
+    }
+    assert "operators" not in selection.setting
+    assert selection.setting["variant"] == "4"
+    assert len(choose(starts, by="init").runs.table) == 6  # of one kind of operators
 
 
 def test_what_was_never_scored_is_no_comparison(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> pd.DataFrame:
-    return cases(comparable(load_benchmarks(folder).table), load(folder))
+    return cases(comparable(load_benchmarks(folder)), load(folder))
 
 
 def test_the_newest_of_each_case_on_one_machine(table: pd.DataFrame) -> None:
@@ -118,7 +118,7 @@ def test_figure_and_tables_are_written(table: pd.DataFrame, tmp_path: Path) -> N
     png = speed.draw(table, name="nine", folder=tmp_path)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert {file.name for file in tmp_path.iterdir()} == {
-        f"nine.{suffix}" for suffix in ("png", "pdf", "csv", "md")
+        f"nine.{suffix}" for suffix in ("png", "pdf", "csv", "md", "tex")
     }
     text = png.with_suffix(".md").read_text()
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
@@ -135,10 +135,4 @@ def test_without_quality_the_bars_remain(table: pd.DataFrame, tmp_path: Path) ->
 def test_benchmarks_are_in_no_other_figure(folder: Path) -> None:
     assert "benchmark" not in set(load(folder).table["task"])
     with pytest.raises(NoRuns, match="task=benchmark"):
-        comparable(load_benchmarks(folder).table, {"hardware": "a third"})
-
-
-def test_the_front_is_what_nothing_beats() -> None:
-    pace = pd.Series([1.0, 2.0, 3.0, 2.5], index=[7, 5, 3, 1])
-    quality = pd.Series([30.0, 20.0, 25.0, 28.0], index=[7, 5, 3, 1])
-    assert speed.frontier(pace, quality) == [7, 1, 3]
+        comparable(load_benchmarks(folder), {"hardware": "a third"})

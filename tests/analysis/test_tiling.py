@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from analysis import NoRuns, Runs, choose, load, tiling
-from analysis.tiling_table import LOSS, numbers
+from analysis.tables import markdown
+from analysis.tiling_table import LOSS, as_texts, numbers
 from odvae.tracking import Status, Store
 from tests.analysis import synthetic
 
@@ -99,7 +100,7 @@ def test_loss_is_against_the_whole_clip_by_the_same_operators(tiled: Runs) -> No
 def test_the_figure_has_its_numbers_and_the_papers(tiled: Runs, tmp_path: Path) -> None:
     png = tiling.draw(choose(tiled, by="tiling"), name="eight", folder=tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {
-        f"eight.{suffix}" for suffix in ("png", "pdf", "csv", "md")
+        f"eight.{suffix}" for suffix in ("png", "pdf", "csv", "md", "tex")
     }
     assert png.read_bytes().startswith(b"\x89PNG")
     table = pd.read_csv(png.with_suffix(".csv"))
@@ -114,7 +115,7 @@ def test_the_figure_has_its_numbers_and_the_papers(tiled: Runs, tmp_path: Path) 
 
 
 def test_the_markdown_has_both_tables(tiled: Runs) -> None:
-    text = tiling.markdown(choose(tiled, by="tiling"))
+    text = markdown(as_texts(numbers(choose(tiled, by="tiling"))))
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
     about = [row[:3] for row in rows]
     assert about[2:10] == [

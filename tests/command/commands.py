@@ -20,8 +20,8 @@ from odvae.run import main
 # Seconds a run: small clips, and no network that looks for the weights of a metric.
 QUICK = (
     "preset=smoke",
-    "metrics.lpips=[]",
-    "metrics.frechet=false",
+    "metrics.protocol.lpips=[]",
+    "metrics.protocol.frechet=[]",
     "losses.lpips_weight=0",
 )
 

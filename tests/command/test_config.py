@@ -21,8 +21,9 @@ from odvae.training.image_source import ImageVaeSource
 from odvae.vaes.methods import Method
 
 CONF = config_files.conf()
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
-OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).iterdir())]
+OPTIONS = [
+    (str(file.parent.relative_to(CONF)), file.stem) for file in sorted(CONF.glob("*/**/*.yaml"))
+]
 EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
 NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
 NEEDS |= {("data", "sky_timelapse"): ["data.path=videos"]}
@@ -61,6 +62,7 @@ def test_every_option_composes(group: str, option: str) -> None:
         "data": config.data.source,
         "image_vae": config.image_vae.source,
         "init": config.init.how,
+        "metrics/protocol": config.protocol.name,
         "model": config.model.name,
         "preset": config.preset,
         "task": config.task,
@@ -141,6 +143,7 @@ def test_help_shows_every_field() -> None:
 # Fields that change nothing in what comes out. What lies at a path, and what "auto" stands for on
 # this machine, count in the key of a run and not here.
 NO_MATTER = {"output_dir", "rerun", "checkpoint", "data.path", "image_vae.path"}
+NO_MATTER |= {"metrics.protocol.name"}  # a row by another name is the same row
 NO_MATTER |= {name for name in field_names() if name.startswith("weights.")}
 NO_MATTER |= {
     "trainer.device",

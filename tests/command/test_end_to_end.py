@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from odvae.config import field_names
 from odvae.data import Manifest, probe
+from odvae.experiment.score_tables import read_clips, read_frames
 from odvae.model import load
 from odvae.tracking import LoggedRun, Store
 from odvae.training.objective import Losses, Place
@@ -108,7 +109,9 @@ def test_a_run_has_its_curves(finished: Finished) -> None:
         return [step for step, _ in finished.store.history(finished.run.run_id, metric)]
 
     assert steps("eval/psnr_db") == [0, STEPS // 2, STEPS]
-    assert steps("eval/psnr_db_by_frame") == steps("zero_step/psnr_db_by_frame") == [*range(5)]
+    for metric, first in {"psnr_db": 0, "ssim": 0, "flicker": 1}.items():
+        for place in ("eval", "zero_step"):
+            assert steps(f"{place}/{metric}_by_frame") == [*range(first, 5)]
     assert steps("train/loss") == steps("train/reconstruction") == steps("train/kl") == [STEPS]
     metrics = finished.run.metrics
     assert_close(metrics["train/loss"], metrics["train/reconstruction"] + metrics["train/kl"])
@@ -120,11 +123,16 @@ def test_a_run_leaves_artifacts(finished: Finished) -> None:
     environment = json.loads(finished.artifact("environment.json").read_text())
     assert environment["packages"]["torch"].startswith(torch.__version__.partition("+")[0])
     manifest = Manifest.from_json(finished.artifact("clips.json").read_text())
-    assert finished.run.tags["protocol"] == manifest.digest[:8]
-    rows = list(csv.DictReader(io.StringIO(finished.artifact("per_clip.csv").read_text())))
-    assert len(rows) == len(manifest.clips)
-    mean = sum(float(row["psnr_db"]) for row in rows) / len(rows)
-    assert_close(finished.run.metrics["eval/psnr_db"], mean)
+    protocol = json.loads(finished.artifact("protocol.json").read_text())
+    assert (protocol["name"], protocol["manifest"]) == ("laptop", manifest.digest)
+    assert finished.run.tags["protocol"] == protocol["fingerprint"]
+    clips, origin = read_clips(finished.artifact("scores/clips.parquet"))
+    frames, same_origin = read_frames(finished.artifact("scores/frames.parquet"))
+    assert origin == same_origin and origin.fingerprint == finished.run.tags["protocol"]
+    assert len(clips) == len(manifest.clips) and len(frames) == 5 * len(clips)
+    for metric in ("psnr_db", "ssim", "flicker"):
+        assert_close(finished.run.metrics[f"eval/{metric}"], float(clips[metric].mean()))
+        assert_close(float(frames[metric].mean()), float(clips[metric].mean()))
     assert matplotlib.image.imread(finished.artifact("reconstruction.png")).std() > 0.1
     assert probe(finished.artifact("side_by_side.mp4")).frames == 5
     vae = load(finished.artifact("vae"))
@@ -286,12 +294,3 @@ def test_a_tiling_may_go_without_its_certificate(
     tried = finished.store.find({"tiling": "temporal"})[0]
     assert "does not fit" in tried.tags["missing.certificate"]
     assert tried.status == "FINISHED"
-
-
-def test_a_dry_run_says_what_it_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
-    line = ("-m", "preset=smoke", "variant=1,4", "dry_run=true")
-    ran = run_here(tmp_path, *line)
-    assert (ran.code, ran.err) == (0, "")
-    rows = [line for line in ran.out.splitlines() if line.startswith("variant=")]
-    assert [row.split()[0] for row in rows] == ["variant=1", "variant=4"]
-    assert not list(tmp_path.iterdir())

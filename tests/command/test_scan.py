@@ -50,7 +50,7 @@ def test_it_counts_and_writes(tree: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_run_finds_it(tree: Path) -> None:
     assert main(["data=folder", f"data.path={tree}", "output_dir=results"]) == 0
     config = compose_run(["preset=smoke", "data=folder", f"data.path={tree}", "output_dir=results"])
-    heldout = HeldOut.open(config.data, batch=1, cache=config.cache)
+    heldout = HeldOut.open(config, batch=1)
     assert heldout.source.scan_digest is not None
     assert heldout.source.skipped[0].reason.startswith("unreadable: ")
 

@@ -74,16 +74,14 @@ def test_shards_of_their_own_to_evaluate_on(videos: list[VideoRange], tmp_path: 
     assert (len(source.train), len(source.heldout)) == (8, 4)
     assert all(path.path.parent == tmp_path / "cache" / "heldout" for path in source.heldout)
     with serving(tmp_path / "s") as server:
-        spec = {
-            "train": f"{server.url}/train/{{000000..000001}}.tar",
-            "heldout": f"{server.url}/heldout/000000.tar",
-        }
-        remote = open_shard_source(CONFIG, kept, **spec)
+        train = f"{server.url}/train/{{000000..000001}}.tar"
+        heldout = f"{server.url}/heldout/000000.tar"
+        remote = open_shard_source(CONFIG, kept, train=train, heldout=heldout)
         assert [v.path for v in remote.heldout] == [v.path for v in source.heldout]
         assert remote.train.digest == source.train.digest
-        spec["heldout"] = spec["train"]
+        heldout = train
         with pytest.raises(UserError, match=r"000000\.tar is to train on and to evaluate on"):
-            open_shard_source(CONFIG, kept, **spec)
+            open_shard_source(CONFIG, kept, train=train, heldout=heldout)
 
 
 def test_unusable_held_out_videos_are_told(videos: list[VideoRange], tmp_path: Path) -> None:
@@ -92,17 +90,19 @@ def test_unusable_held_out_videos_are_told(videos: list[VideoRange], tmp_path: P
     broken = VideoRange(path, "no.mp4", 0, 7)
     foreign_tar(tmp_path / "train.tar", videos[:2])
     foreign_tar(tmp_path / "heldout.tar", [broken, videos[2]])
-    spec = {"train": str(tmp_path / "train.tar"), "heldout": str(tmp_path / "heldout.tar")}
-    source = open_shard_source(CONFIG, cache(tmp_path / "cache"), **spec)
+    train, heldout = str(tmp_path / "train.tar"), str(tmp_path / "heldout.tar")
+    source = open_shard_source(CONFIG, cache(tmp_path / "cache"), train=train, heldout=heldout)
     assert [one.name for one in source.skipped] == ["heldout.tar/some/heldout0000.mkv"]
     assert [(v.name, v.first_frame, v.end_frame) for v in source.heldout] == [
         ("heldout.tar/some/heldout0001.mkv", 0, 7)
     ]
     with pytest.raises(UserError, match=r"none of 2 held-out samples .* 7 frames, a clip spans 9"):
-        open_shard_source(replace(CONFIG, clip_frames=9), cache(tmp_path / "cache"), **spec)
+        open_shard_source(
+            replace(CONFIG, clip_frames=9), cache(tmp_path / "cache"), train=train, heldout=heldout
+        )
     foreign_tar(tmp_path / "heldout.tar", [broken])
     with pytest.raises(UserError, match="none of 1 held-out samples can be used"):
-        open_shard_source(CONFIG, cache(tmp_path / "cache"), **spec)
+        open_shard_source(CONFIG, cache(tmp_path / "cache"), train=train, heldout=heldout)
 
 
 def test_samples_known_to_be_short_do_not_train(folder: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_peak_is_what_a_call_allocates() -> None:
     peak_mb = peak_growth_mb(allocate, CPU)
     if peak_mb is None:
         pytest.skip("this system does not tell the peak of resident memory")
-    assert 75 < peak_mb < 95
+    assert 75 < peak_mb < 115  # an allocator may keep some of it
     held = torch.ones(80, 2**18)  # what is there before does not count
     again_mb = peak_growth_mb(held.sum, CPU)
     assert again_mb is not None and again_mb < 10

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from odvae.experiment import dry_run, speed
 from odvae.experiment.dry_run import RunCost, estimate_run, print_costs
 from odvae.experiment.speed import Hardware, hardware, measured_flops_per_s
 from odvae.training.precision import Precision
+from tests.command.commands import run_here
 from tests.experiment.test_step_cost import CLIP, SPEC
 from tests.training.tiny import CPU
 
@@ -106,3 +108,12 @@ def test_large_clips_are_cropped_to_be_quick() -> None:
     cropped = speed._cropped(paper.architecture(), clip, 2, "cpu")
     assert (cropped.frames, cropped.height, cropped.width) == (5, 32, 32)
     assert speed._cropped(SPEC.architecture, CLIP, 2, "cpu") == CLIP
+
+
+def test_a_dry_run_says_what_it_would_cost_and_leaves_nothing(tmp_path: Path) -> None:
+    line = ("-m", "preset=smoke", "variant=1,4", "dry_run=true")
+    ran = run_here(tmp_path, *line)
+    assert (ran.code, ran.err) == (0, "")
+    rows = [line for line in ran.out.splitlines() if line.startswith("variant=")]
+    assert [row.split()[0] for row in rows] == ["variant=1", "variant=4"]
+    assert not list(tmp_path.iterdir())

@@ -45,6 +45,7 @@ def bare_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("ODVAE_WEIGHTS", str(folder))
     monkeypatch.setenv("ODVAE_OFFLINE", "1")
+    monkeypatch.delenv("ODVAE_C3D", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return folder
@@ -54,6 +55,7 @@ def bare_computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def squeezenet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make SqueezeNet's weights available without a network, or skip."""
     monkeypatch.setenv("ODVAE_OFFLINE", "1")
+    monkeypatch.delenv("ODVAE_C3D", raising=False)
     if find("squeezenet") is None:
         monkeypatch.setenv(FOLDERS_VARIABLE, str(PROJECT.parent / "shared" / "weights"))
     if find("squeezenet") is None:

@@ -3,26 +3,27 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.metrics import (
     Evaluation,
     EvaluationResult,
-    LpipsBackbone,
     MetricsConfig,
     OriginalFeatures,
+    ProtocolConfig,
     Scorers,
     available,
+    by_position,
+    flicker,
     frechet_distance,
     psnr_db,
     ssim,
 )
+from odvae.metrics.moments import Moments
 
 
 class ToyFeatures:
@@ -51,7 +52,9 @@ class ToyDistance:
 
 @pytest.fixture
 def toys() -> Scorers:
-    return Scorers((ToyDistance(),), (ToyFeatures(),), torch.device("cpu"))
+    return Scorers(
+        (ToyDistance(),), (ToyFeatures(),), torch.device("cpu"), motion={"flicker": flicker}
+    )
 
 
 @pytest.fixture
@@ -78,16 +81,56 @@ def test_means_are_over_frames_then_clips(
     toys: Scorers, clips: Tensor, reconstruction: Tensor
 ) -> None:
     result = evaluate(toys, clips, reconstruction, [6])
-    by_frame = psnr_db(clips, reconstruction)
-    assert result.psnr_db == pytest.approx(by_frame.mean(dim=1).mean().item())
-    assert result.psnr_db_by_frame == pytest.approx(by_frame.mean(dim=0).tolist())
-    assert result.ssim == pytest.approx(ssim(clips, reconstruction).mean().item())
-    toy = (clips - reconstruction).abs().mean().item()
-    assert result.perceptual == {"toy": pytest.approx(toy, rel=1e-5)}
+    values = result.values()
+    by_frame = {
+        "psnr_db": psnr_db(clips, reconstruction),
+        "ssim": ssim(clips, reconstruction),
+        "toy": ToyDistance()(clips, reconstruction),
+        "flicker": flicker(clips, reconstruction),
+    }
+    assert set(result.by_frame) == set(by_frame)
+    for name, scores in by_frame.items():
+        assert values[name] == pytest.approx(scores.double().mean(dim=1).mean().item())
+        assert result.by_frame[name] == pytest.approx(scores.double().mean(dim=0).tolist())
+        for row, of_clip in zip(result.per_clip, scores, strict=True):
+            assert row.frames[name] == pytest.approx(of_clip.tolist())
+            assert row.values()[name] == pytest.approx(of_clip.double().mean().item())
+    assert result.psnr_db == values["psnr_db"]
     assert [row.clip_id for row in result.per_clip] == [f"clip{index}" for index in range(6)]
-    assert result.per_clip[3].psnr_db == pytest.approx(by_frame[3].mean().item())
     assert result.clips == 6 and result.clip_shape == (3, 9, 48, 48)
     assert not result.rank_deficient and not result.missing and not result.non_finite_clips
+
+
+def test_a_score_of_two_frames_stands_at_the_later_one(
+    toys: Scorers, clips: Tensor, reconstruction: Tensor
+) -> None:
+    assert by_position({"a": [1, 2, 3], "b": [5, 6]}) == [
+        {"a": 1},
+        {"a": 2, "b": 5},
+        {"a": 3, "b": 6},
+    ]
+    result = evaluate(toys, clips, reconstruction, [6])
+    positions = result.values_by_position()
+    assert len(positions) == 9
+    assert set(positions[0]) == {"psnr_db_by_frame", "ssim_by_frame", "toy_by_frame"}
+    assert positions[4]["psnr_db_by_frame"] == result.by_frame["psnr_db"][4]
+    assert positions[4]["flicker_by_frame"] == result.by_frame["flicker"][3]
+
+
+def test_images_are_scored_without_flicker(toys: Scorers, clips: Tensor) -> None:
+    scorers, missing = available(
+        MetricsConfig(protocol=ProtocolConfig(lpips=[], frechet=[])), clip_shape=(1, 48, 48)
+    )
+    assert [(row.name, row.reason) for row in missing] == [
+        ("flicker", "flicker needs clips of at least 2 frames, got 1")
+    ]
+    images = clips[:, :, :1]
+    assert evaluate(scorers, images, images, [6]).by_frame == {
+        "psnr_db": [100],
+        "ssim": [pytest.approx(1)],
+    }
+    with pytest.raises(UserError, match="flicker needs clips of at least 2 frames"):
+        Evaluation(toys).add(["a"], images[:1], images[:1])
 
 
 def test_frechet_is_that_of_the_whole_set(
@@ -95,9 +138,11 @@ def test_frechet_is_that_of_the_whole_set(
 ) -> None:
     result = evaluate(toys, clips, reconstruction, [2, 2, 2])
     network = ToyFeatures()
-    whole = frechet_distance(network.features(clips), network.features(reconstruction))
-    assert result.frechet == {"frechet_toy": pytest.approx(whole)}
-    assert set(result.values()) == {*toys.names} == {"psnr_db", "ssim", "toy", "frechet_toy"}
+    sides = (Moments.of(network.features(x)) for x in (clips, reconstruction))
+    whole = frechet_distance(*sides)
+    assert result.values()["frechet_toy"] == pytest.approx(whole)
+    assert set(result.values()) == {*toys.names}
+    assert toys.names == ("psnr_db", "ssim", "toy", "flicker", "frechet_toy", "kvd_toy")
 
 
 @pytest.mark.usefixtures("bare_computer")
@@ -109,7 +154,8 @@ def test_batches_of_any_sizes_equal_one_batch(clips: Tensor, reconstruction: Ten
     for batches in ([4, 2], [5, 1]):
         parts = evaluate(scorers, small, other, batches)
         assert parts.values() == pytest.approx(whole.values(), rel=1e-5)
-        assert parts.psnr_db == whole.psnr_db and parts.ssim == whole.ssim
+        for name in ("psnr_db", "ssim", "flicker"):
+            assert parts.values()[name] == whole.values()[name]
 
 
 def test_originals_are_looked_at_once(toys: Scorers, clips: Tensor, reconstruction: Tensor) -> None:
@@ -124,7 +170,7 @@ def test_originals_are_looked_at_once(toys: Scorers, clips: Tensor, reconstructi
         results.append(evaluation.result())
     assert network.seen == 3 * 6  # originals once, reconstructions twice
     assert results[0].values() == evaluate(toys, clips, reconstruction, [6]).values()
-    assert results[1].frechet["frechet_toy"] == pytest.approx(0, abs=1e-12)
+    assert results[1].values()["frechet_toy"] == pytest.approx(0, abs=1e-12)
 
 
 def test_another_crop_of_the_same_id_is_looked_at_anew(toys: Scorers, clips: Tensor) -> None:
@@ -138,7 +184,8 @@ def test_another_crop_of_the_same_id_is_looked_at_anew(toys: Scorers, clips: Ten
 def test_a_perfect_reconstruction_scores_perfectly(toys: Scorers, clips: Tensor) -> None:
     result = evaluate(toys, clips, clips, [6])
     assert result.psnr_db == 100
-    assert result.ssim == pytest.approx(1)
+    assert result.values()["ssim"] == pytest.approx(1)
+    assert result.values()["flicker"] == 0
     assert result.values()["frechet_toy"] == pytest.approx(0, abs=1e-12)
 
 
@@ -150,17 +197,22 @@ def test_a_broken_reconstruction_is_reported_not_hidden(
     broken[4, 0, 2, 10, 10] = value
     result = evaluate(toys, clips, broken, [6])
     assert result.non_finite_clips == ["clip4"]
-    assert math.isnan(result.psnr_db) and math.isnan(result.ssim)
-    assert [math.isnan(row.psnr_db) for row in result.per_clip] == [False] * 4 + [True, False]
+    for name in ("psnr_db", "ssim", "flicker"):
+        assert math.isnan(result.values()[name])
+        of_clips = [math.isnan(row.values()[name]) for row in result.per_clip]
+        assert of_clips == [False] * 4 + [True, False]
+    frames = [math.isnan(value) for value in result.by_frame["psnr_db"]]
+    assert frames == [position == 2 for position in range(9)]
     assert [row.finite for row in result.per_clip] == [True] * 4 + [False, True]
-    assert math.isnan(result.frechet["frechet_toy"])
+    assert math.isnan(result.values()["frechet_toy"])
 
 
 def test_one_clip_has_no_frechet_distance_and_says_so(toys: Scorers, clips: Tensor) -> None:
     result = evaluate(toys, clips, clips, [1])
-    assert result.frechet == {} and result.rank_deficient
+    assert "frechet_toy" not in result.values()
     assert [(row.name, "at least 2 clips" in row.reason) for row in result.missing] == [
-        ("frechet_toy", True)
+        ("frechet_toy", True),
+        ("kvd_toy", True),
     ]
 
 
@@ -202,55 +254,6 @@ def test_precision_of_the_caller_does_not_matter(
     assert again.values() == expected.values()
 
 
-@pytest.mark.usefixtures("bare_computer")
-def test_without_weights_stand_ins_are_used_under_their_own_names() -> None:
-    scorers, missing = available(MetricsConfig())
-    assert scorers.names == (
-        "psnr_db",
-        "ssim",
-        "perceptual_untrained_squeeze",
-        "fvd_untrained_r3d18",
-    )
-    assert [row.name for row in missing] == ["lpips_alex", "lpips_squeeze", "fvd"]
-    assert all("ODVAE_WEIGHTS" in row.reason for row in missing)
-
-
-@pytest.mark.usefixtures("squeezenet")
-def test_one_backbone_is_enough_to_need_no_stand_in() -> None:
-    config = MetricsConfig(lpips=[LpipsBackbone.squeeze], frechet=False)
-    scorers, missing = available(config)
-    assert scorers.names == ("psnr_db", "ssim", "lpips_squeeze")
-    assert missing == []
-
-
-@pytest.mark.usefixtures("bare_computer")
-def test_what_is_not_wanted_is_neither_missing_nor_replaced() -> None:
-    scorers, missing = available(MetricsConfig(lpips=[], frechet=False))
-    assert scorers.names == ("psnr_db", "ssim") and missing == []
-
-
-@pytest.mark.usefixtures("bare_computer")
-def test_clips_too_small_or_short_are_known_from_the_start() -> None:
-    scorers, missing = available(MetricsConfig(), clip_shape=(9, 16, 16))
-    reasons = {row.name: row.reason for row in missing}
-    assert scorers.names == ("psnr_db", "ssim", "fvd_untrained_r3d18")
-    assert "at least 31 px, got 16x16" in reasons["lpips_alex"]
-    assert "at least 17 px" in reasons["perceptual_untrained_squeeze"]
-    assert "at least 10 frames, got 9" in reasons["fvd"]
-
-
-def test_config_goes_through_omegaconf(tmp_path: Path) -> None:
-    schema = OmegaConf.structured(MetricsConfig)
-    merged = OmegaConf.merge(schema, OmegaConf.from_dotlist(["lpips=[vgg]", "frechet=false"]))
-    assert OmegaConf.to_object(merged) == MetricsConfig(lpips=[LpipsBackbone.vgg], frechet=False)
-    assert MetricsConfig().lpips == [LpipsBackbone.alex, LpipsBackbone.squeeze]
-
-
-def test_a_backbone_named_twice_is_refused() -> None:
-    with pytest.raises(UserError, match=r"metrics\.lpips must name each backbone once"):
-        MetricsConfig(lpips=[LpipsBackbone.alex, LpipsBackbone.alex])
-
-
-def test_a_result_is_plain_data(toys: Scorers, clips: Tensor) -> None:
-    plain = asdict(evaluate(toys, clips, clips, [6]))
-    assert plain["per_clip"][0]["perceptual"]["toy"] == 0
+def test_scores_of_a_clip_are_plain_data(toys: Scorers, clips: Tensor) -> None:
+    plain = asdict(evaluate(toys, clips, clips, [6]).per_clip[0])
+    assert plain["frames"]["toy"] == [0] * 9

@@ -18,6 +18,7 @@ from odvae.metrics.weights_command import main
 from odvae.metrics.weights_table import TABLE, Weights, WeightsFile
 
 CONTENT = b"not really a network"
+VIDEO_NETWORKS = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -57,11 +58,11 @@ def serve(row: Weights, server: tuple[Path, str], monkeypatch: pytest.MonkeyPatc
 def test_table_is_consistent() -> None:
     for name, row in TABLE.items():
         assert row.name == name
-        assert any(file.url for file in row.files)
+        assert any(file.url for file in row.files) == (row.path_variable is None)
         for file in row.files:
-            assert len(file.sha256) == 64
+            assert len(file.sha256 or "") == 64 or len(file.sha256_prefix) == 8
             if "-" in file.name:  # torchvision's names end in the start of the sha256
-                assert file.sha256.startswith(Path(file.name).stem.rpartition("-")[2])
+                assert file.known_sha256.startswith(Path(file.name).stem.rpartition("-")[2])
 
 
 def test_a_file_with_the_right_hash_is_found(bare_computer: Path, toy: Weights) -> None:
@@ -69,6 +70,35 @@ def test_a_file_with_the_right_hash_is_found(bare_computer: Path, toy: Weights) 
     (bare_computer / "toy.pth").write_bytes(CONTENT)
     assert weights.find("toy") == bare_computer / "toy.pth"
     assert weights.fetch("toy") == bare_computer / "toy.pth"
+
+
+def test_the_published_start_of_a_hash_is_enough_and_needed(
+    bare_computer: Path, toy: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = hashlib.sha256(CONTENT).hexdigest()[:8]
+    file = replace(toy.files[0], sha256=None, sha256_prefix=prefix, size_bytes=99)
+    monkeypatch.setitem(TABLE, "toy", replace(toy, files=(file,)))
+    path = bare_computer / "toy.pth"
+    path.write_bytes(CONTENT)
+    assert weights.find("toy") == path
+    path.write_bytes(CONTENT[::-1])
+    with pytest.raises(WeightsMissing, match=f"not {prefix}"):
+        weights.fetch("toy")
+    with pytest.raises(ValueError, match="at least 8 digits of its sha256"):
+        replace(file, sha256_prefix=prefix[:7])
+
+
+def test_a_file_that_the_user_names_is_taken_as_it_is(
+    bare_computer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = Weights("own", (), used_for="tests", path_variable="ODVAE_OWN")
+    monkeypatch.setitem(TABLE, "own", row)
+    (bare_computer / "own.npz").write_bytes(CONTENT)
+    assert weights.find("own") is None  # a folder is not a name
+    monkeypatch.setenv("ODVAE_OWN", str(bare_computer / "own.npz"))
+    assert weights.fetch("own") == bare_computer / "own.npz"
+    status = next(line for line in weights.status() if line.name == "own")
+    assert status.size_bytes == len(CONTENT) and "ODVAE_OWN" in status.how
 
 
 @pytest.mark.parametrize("content", [b"something else", CONTENT[::-1]])  # other length, same length
@@ -148,8 +178,12 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_command_lists_every_row(
-    bare_computer: Path, toy: Weights, capsys: pytest.CaptureFixture[str]
+    bare_computer: Path,
+    toy: Weights,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("ODVAE_C3D", raising=False)
     (bare_computer / "toy.pth").write_bytes(CONTENT)
     (bare_computer / "i3d_torchscript.pt").write_bytes(b"half a download")
     main([])
@@ -158,7 +192,10 @@ def test_command_lists_every_row(
         ["alexnet", "missing"],
         ["vgg16", "missing"],
         ["squeezenet", "missing"],
+        ["raft_small", "missing"],
         ["i3d", "missing"],
+        *([name, "missing"] for name in VIDEO_NETWORKS),
+        ["c3d", "missing"],
         ["toy", "present"],
     ]
     assert any("i3d_torchscript.pt refused: 15 bytes" in line for line in lines)

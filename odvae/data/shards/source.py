@@ -37,7 +37,12 @@ class ShardSource:
 
 
 def open_shard_source(
-    config: DataConfig, cache: ShardCache, *, train: str, heldout: str | None = None
+    config: DataConfig,
+    cache: ShardCache,
+    *,
+    train: str,
+    heldout: str | None = None,
+    evaluated: DataConfig | None = None,
 ) -> ShardSource:
     """Open shards and split them.
 
@@ -47,6 +52,7 @@ def open_shard_source(
     Args:
         train:   shards to train on, see :func:`odvae.data.shards.places.find_places`.
         heldout: shards to evaluate on; none of them may train too.
+        evaluated: the clips to evaluate on, where they are not like those that train.
 
     Raises:
         UserError: a shard cannot be had, or nothing is left to train on or to evaluate on.
@@ -56,12 +62,12 @@ def open_shard_source(
         train, heldout = str(root / TRAIN_FOLDER), str(root / HELDOUT_FOLDER)
     training = open_shards(train, cache)
     if heldout is not None:
-        evaluated = open_shards(heldout, cache)
-        shared = {s.place for s in training.shards} & {s.place for s in evaluated.shards}
+        kept_back = open_shards(heldout, cache)
+        shared = {s.place for s in training.shards} & {s.place for s in kept_back.shards}
         if shared:
             raise UserError(f"shard {min(shared)} is to train on and to evaluate on")
     else:
-        training, evaluated = _split(training, heldout_fraction=config.heldout_fraction)
+        training, kept_back = _split(training, heldout_fraction=config.heldout_fraction)
     long_enough = training.select(
         lambda sample: sample.frames is None or sample.frames >= config.span_frames
     )
@@ -69,13 +75,14 @@ def open_shard_source(
         raise UserError(
             f"{train}: none of {len(training)} training samples has {config.span_frames} frames"
         )
+    clips = evaluated or config
     videos, skipped = extract_videos(
-        evaluated, wanted=config.eval_clips, span_frames=config.span_frames
+        kept_back, wanted=clips.eval_clips, span_frames=clips.span_frames
     )
     if not videos:
         listed = "; ".join(f"{one.name}: {one.reason}" for one in skipped[:3])
         raise UserError(
-            f"{heldout or train}: none of {len(evaluated)} held-out samples can be used ({listed})"
+            f"{heldout or train}: none of {len(kept_back)} held-out samples can be used ({listed})"
         )
     return ShardSource(long_enough, videos, skipped, len(training) - len(long_enough))
 
