@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -161,6 +162,8 @@ def save(
     """
     stem = Path(folder) / name
     stem.parent.mkdir(parents=True, exist_ok=True)
+    dpi = rcParams["savefig.dpi"]
+    figure.set_dpi(figure.dpi if dpi == "figure" else dpi)  # letters are as wide as they will be
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once for both files
     box = figure.get_tightbbox().padded(_PAD_IN)
