@@ -14,6 +14,7 @@ from odvae.config_identity import (
     FACTORS,
     NOT_IDENTITY,
     OF_OUR_OWN,
+    OTHER_TASKS,
     SPEED_DEPENDS_ON,
     digest_of,
     flat,
@@ -23,6 +24,7 @@ from odvae.config_protocol import check_filled, evaluation_data, filled
 from odvae.config_sections import BenchmarkConfig, InitConfig, ModelConfig, Task, WeightsConfig
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
+from odvae.generation.latent_plan import LatentsConfig
 from odvae.inference import TilingConfig
 from odvae.metrics import MetricsConfig, ProtocolConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
@@ -66,6 +68,7 @@ class RunConfig:
     losses: LossConfig = field(default_factory=LossConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    latents: LatentsConfig = field(default_factory=LatentsConfig)
 
     def __post_init__(self) -> None:
         if self.variant not in VIDEO_VARIANTS:
@@ -86,6 +89,8 @@ class RunConfig:
                     raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
             case Task.benchmark:
                 self._check_benchmark()
+            case Task.encode:
+                self._check_encoding()
 
     def _check_training(self) -> None:
         name = self.model.name
@@ -102,7 +107,7 @@ class RunConfig:
         for field_name, path in given.items():
             if path is not None:
                 raise UserError(
-                    f"{field_name}={path} is read with task=evaluate and task=benchmark only"
+                    f"{field_name}={path} is read with task=evaluate, benchmark and encode only"
                 )
         parts = self.trainer.processes * self.trainer.accumulate
         if self.train.batch % parts:
@@ -130,6 +135,20 @@ class RunConfig:
             raise UserError(
                 "task=benchmark measures one process: trainer.devices and trainer.nodes must be "
                 f"1, got {self.trainer.devices} and {self.trainer.nodes}"
+            )
+
+    def _check_encoding(self) -> None:
+        name = self.model.name
+        if not name.row.to_be_had:
+            raise UserError(
+                f"model={name.value} cannot encode: no maintained library carries its code"
+            )
+        if self.weights_source is None:
+            raise UserError(f"task=encode needs {self.weights_field}=PATH, a VAE for odvae.load")
+        if self.trainer.processes > 1:
+            raise UserError(
+                "task=encode is shared by giving the command several times: trainer.devices and "
+                f"trainer.nodes must be 1, got {self.trainer.devices} and {self.trainer.nodes}"
             )
 
     @property
@@ -196,7 +215,7 @@ class RunConfig:
 
     def setting(self) -> str:
         """Hash of what runs must share for variants, initialisations and seeds to compare."""
-        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS | BENCHMARK_FIELDS)[:8]
+        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS | OTHER_TASKS)[:8]
 
     def _unread(self) -> set[str]:
         """Fields that the values of others make irrelevant."""
@@ -204,7 +223,7 @@ class RunConfig:
             return set(self.flat()) - self._benchmarked()
         random = self.init.how is Initialisation.random
         unread = {"train.learning_rate" if random else "train.learning_rate_random"}
-        unread |= BENCHMARK_FIELDS
+        unread |= BENCHMARK_FIELDS if self.task is Task.encode else OTHER_TASKS
         if self.model.name is not Method.odvae:
             unread |= {"variant", "operators"}
         if self.data.source is not DataSource.ucf101:

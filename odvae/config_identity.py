@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from odvae.config_sections import BenchmarkConfig
+from odvae.generation.latent_plan import LatentsConfig
 from odvae.vaes.methods import Method
 
 # Fields that say where and how often to write, not what comes out. What lies at a path is
@@ -22,6 +23,7 @@ NOT_IDENTITY = {
     "data.manifest",
     "data.workers",
     "image_vae.path",
+    "latents.batch",  # changes rounding only
     "metrics.protocol.name",
     "trainer.device",  # with the precision, resolved: see the run's key
     "trainer.precision",
@@ -37,6 +39,8 @@ FACTORS = {"model.name", "variant", "init.how", "seed"}
 
 # What says nothing of what is trained and evaluated.
 BENCHMARK_FIELDS = {f"benchmark.{field.name}" for field in fields(BenchmarkConfig)}
+# Likewise, with the fields of every other task that scores nothing.
+OTHER_TASKS = BENCHMARK_FIELDS | {f"latents.{field.name}" for field in fields(LatentsConfig)}
 # What task=benchmark reads, whatever the model; its own fields and those of the tiling come on top.
 SPEED_DEPENDS_ON = {"task", "model.name", "data.clip_frames", "data.size_px"}
 # What it reads of a model that it builds itself.

@@ -14,6 +14,7 @@ class Task(Enum):
     train = "train"  # initialise, check at step zero, train, evaluate
     evaluate = "evaluate"  # evaluate a saved model
     benchmark = "benchmark"  # measure speed and memory; needs no data and no weights
+    encode = "encode"  # encode what trains, for a diffusion model to be trained on
 
 
 @dataclass(kw_only=True)

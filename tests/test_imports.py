@@ -23,6 +23,7 @@ ORDER = [
     {"model"},
     {"acceleration", "inference", "metrics", "data", "vaes", "anatomy"},
     {"training"},
+    {"generation"},
     {"tracking", "filecoding"},
     CONFIG,
     {"experiment"},

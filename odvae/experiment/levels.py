@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from odvae.config_identity import BENCHMARK_FIELDS, NOT_IDENTITY
+from odvae.config_identity import NOT_IDENTITY, OTHER_TASKS
 from odvae.experiment.protocols import FINGERPRINT_TAG, NAME_TAG
 from odvae.experiment.table import label
 from odvae.tracking import LoggedRun
@@ -17,7 +17,7 @@ _METHOD = {"model", "variant"}  # told together
 # Sizes are another method's own matter, and a protocol's name says what its fields do.
 _STANDS_FOR = {"model": "model.", FINGERPRINT_TAG: "metrics.protocol."}
 # What tags tell of already, what follows from the rest, and the seed itself.
-_LEFT_OUT = NOT_IDENTITY | BENCHMARK_FIELDS
+_LEFT_OUT = NOT_IDENTITY | OTHER_TASKS
 _LEFT_OUT |= {"seed", "parameters", "model.name", "init.how", "metrics.protocol.name"}
 _LEFT_OUT |= {"tiling.mode", "data.source", "image_vae.source"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
-from odvae.experiment import benchmark_run
+from odvae.experiment import benchmark_run, encode_run
 from odvae.experiment.context import Context
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
@@ -38,6 +38,9 @@ def check(configs: Sequence[RunConfig]) -> None:
         config = like_checkpoint(given)
         if config.task is Task.benchmark:
             benchmark_run.check(config)
+            continue
+        if config.task is Task.encode:
+            encode_run.check(config)
             continue
         _check_start(config)
         check_weights(config)
@@ -70,6 +73,8 @@ def run(
     config = like_checkpoint(config)
     if config.task is Task.benchmark:
         return benchmark_run.run(config, name=name, parent_id=parent_id, progress=progress)
+    if config.task is Task.encode:
+        return encode_run.run(config, name=name, parent_id=parent_id, progress=progress)
     _check_start(config)
     arithmetic = resolve(config.trainer.device, config.trainer.precision)
     heldout = HeldOut.open(config, batch=config.train.batch)

@@ -12,6 +12,8 @@ from odvae.experiment.speed_table import print_speeds
 from odvae.experiment.table import Summary, summarise
 from odvae.tracking import LoggedRun
 
+_SCORELESS = {Task.benchmark.value, Task.encode.value}
+
 
 def print_tables(runs: Sequence[LoggedRun], console: Console) -> dict[str, Summary]:
     """Print the tables of the models, one a protocol, and one of the benchmarks; returns them."""
@@ -34,7 +36,7 @@ def print_tables(runs: Sequence[LoggedRun], console: Console) -> dict[str, Summa
 
 def models(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
     """The runs that trained or evaluated a model."""
-    return [run for run in runs if not _is_benchmark(run)]
+    return [run for run in runs if run.tags.get("task") not in _SCORELESS]
 
 
 def _is_benchmark(run: LoggedRun) -> bool:

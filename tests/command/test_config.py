@@ -26,6 +26,7 @@ OPTIONS = [
 ]
 EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
 NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
+NEEDS |= {("task", "encode"): ["checkpoint=vae"]}
 NEEDS |= {("data", "sky_timelapse"): ["data.path=videos"]}
 NEEDS |= {
     ("data", name): ["data.path=videos", "data.lists=lists"]
@@ -160,7 +161,7 @@ NO_MATTER |= {
     "data.fold",  # of UCF101
     "train.keep_last",
 }
-NO_MATTER |= {name for name in field_names() if name.startswith("benchmark.")}
+NO_MATTER |= {name for name in field_names() if name.startswith(("benchmark.", "latents."))}
 IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
 IN_TILES = {"tiling.tile_px", "tiling.overlap"}
 IF_TILED = {"tiling.certificate"}

@@ -1,0 +1,1 @@
+"""Video diffusion on the latents of any VAE."""
