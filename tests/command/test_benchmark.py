@@ -48,6 +48,7 @@ def _measured(folder: Path, *arguments: str) -> LoggedRun:
     return _runs(folder)[0]
 
 
+@pytest.mark.slow
 def test_it_is_measured_once_and_found_again(folder: Path) -> None:
     run = _measured(folder, "variant=3")
     tags = {"task": "benchmark", "variant": "3", "weights": "random", "accelerated": "false"}

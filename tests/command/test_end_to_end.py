@@ -277,6 +277,7 @@ def test_a_tiled_evaluation_is_certified(finished: Finished) -> None:
     assert matplotlib.image.imread(png).std() > 0.01
 
 
+@pytest.mark.slow
 def test_a_tiling_may_go_without_its_certificate(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:

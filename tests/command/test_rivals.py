@@ -79,6 +79,7 @@ def test_a_sweep_over_methods_shows_measured_and_papers_numbers(
     ]
 
 
+@pytest.mark.slow
 def test_operators_tell_models_of_the_same_tensors_apart(folder: Path) -> None:
     strict = folder / "strict"
     shutil.copytree(folder / "model", strict)
@@ -92,6 +93,7 @@ def test_operators_tell_models_of_the_same_tensors_apart(folder: Path) -> None:
     assert copy.run_id == paper.run_id  # wherever it lies
 
 
+@pytest.mark.slow
 def test_any_length_is_evaluated(folder: Path) -> None:
     run = _evaluate(folder, "checkpoint=model", "data.clip_frames=6")
     assert run.metrics["eval/psnr_db"] > 0
