@@ -8,11 +8,9 @@ from rich.console import Console
 
 from odvae.experiment.levels import by_configuration, tell_apart
 from odvae.experiment.student import half_width
-from odvae.experiment.table import Summary
+from odvae.experiment.table import FIRST_SCORES, TITLES, Summary, logged_scores
 from odvae.tracking import LoggedRun, Status
 
-_FIRST = ("psnr_db", "ssim")
-_TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
 _NOTE = "mean ± half of the 95 % interval over seeds (Student), from 3 seeds on"
 
 
@@ -39,17 +37,12 @@ def over_seeds(runs: Sequence[LoggedRun]) -> Summary:
         [name, str(len(group)), *(_cell(list(group.values()), score) for score in scores)]
         for name, group in zip(names, groups, strict=True)
     ]
-    return Summary(["over seeds", "seeds", *(_TITLES.get(name, name) for name in scores)], rows)
+    return Summary(["over seeds", "seeds", *(TITLES.get(name, name) for name in scores)], rows)
 
 
 def _scores(runs: Sequence[LoggedRun]) -> list[str]:
-    names = {
-        name.removeprefix("eval/")
-        for run in runs
-        for name in run.metrics
-        if name.startswith("eval/") and not name.endswith("_by_frame")
-    }
-    return [*(name for name in _FIRST if name in names), *sorted(names - set(_FIRST))]
+    names = logged_scores(runs)
+    return [*(name for name in FIRST_SCORES if name in names), *sorted(names - set(FIRST_SCORES))]
 
 
 def _cell(runs: Sequence[LoggedRun], score: str) -> str:

@@ -16,7 +16,7 @@ from odvae.metrics import REFERENCES
 from odvae.tracking import LoggedRun
 from odvae.vaes.methods import Method, method_of, rival_label
 
-_FIXED_SCORES = ("psnr_db", "ssim")
+FIRST_SCORES = ("psnr_db", "ssim")
 _COSTS = {
     "encode_clips_per_s": "encode clips/s",
     "decode_clips_per_s": "decode clips/s",
@@ -31,7 +31,7 @@ _COLUMNS_OF_THEIR_OWN = {
     "metrics.protocol.name",
 }
 _WIDTH = 200  # the table takes what it needs; a narrower terminal wraps its lines
-_TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
+TITLES = {"psnr_db": "PSNR dB", "ssim": "SSIM"}
 _PAPERS = {"psnr_db": "psnr", "ssim": "ssim"}  # ours, and the paper's of the same definition
 PAPERS_DATA = "WebVid-10M val"
 
@@ -106,7 +106,7 @@ def _title(score: str, runs: Sequence[LoggedRun]) -> str:
     is_of_sets = score.startswith(("fvd", "frechet"))
     deficient = any(run.tags.get("frechet_rank_deficient") == "True" for run in runs)
     mark = " rank-deficient" if is_of_sets and deficient else ""
-    return _TITLES.get(score, score) + mark
+    return TITLES.get(score, score) + mark
 
 
 def _values(runs: Sequence[LoggedRun], tag: str) -> set[str]:
@@ -167,13 +167,17 @@ def _reference_rows(runs: Sequence[LoggedRun], scores: list[str], *, left: int) 
 
 
 def _score_names(runs: Sequence[LoggedRun]) -> list[str]:
-    found = {
+    return [*FIRST_SCORES, *sorted(logged_scores(runs) - set(FIRST_SCORES))]
+
+
+def logged_scores(runs: Sequence[LoggedRun]) -> set[str]:
+    """Names of the scores that any of these runs logged of its evaluation."""
+    return {
         key.removeprefix("eval/")
         for run in runs
         for key in run.metrics
         if key.startswith("eval/") and not key.endswith("_by_frame")
     }
-    return [*_FIXED_SCORES, *sorted(found - set(_FIXED_SCORES))]
 
 
 def _cost_digits(name: str) -> int:

@@ -6,7 +6,7 @@ metric of its own; none of them gives an FVD. Clips are (B, 3, T, H, W) in [-1, 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -53,28 +53,9 @@ R3D_18 = KineticsNetwork(
     std=_TORCHVISION_STD,
     min_frames=1,
 )
-MC3_18 = KineticsNetwork(
-    name="mc3_18",
-    build=lambda video: video.mc3_18(),
-    classifier="fc",
-    dimensions=512,
-    resize_px=(128, 171),
-    crop_px=112,
-    mean=_TORCHVISION_MEAN,
-    std=_TORCHVISION_STD,
-    min_frames=1,
-)
-R2PLUS1D_18 = KineticsNetwork(
-    name="r2plus1d_18",
-    build=lambda video: video.r2plus1d_18(),
-    classifier="fc",
-    dimensions=512,
-    resize_px=(128, 171),
-    crop_px=112,
-    mean=_TORCHVISION_MEAN,
-    std=_TORCHVISION_STD,
-    min_frames=1,
-)
+# Of one family: the same input and as many features.
+MC3_18 = replace(R3D_18, name="mc3_18", build=lambda video: video.mc3_18())
+R2PLUS1D_18 = replace(R3D_18, name="r2plus1d_18", build=lambda video: video.r2plus1d_18())
 S3D = KineticsNetwork(
     name="s3d",
     build=lambda video: video.s3d(),
