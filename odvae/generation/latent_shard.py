@@ -24,6 +24,7 @@ from torch import Tensor
 from odvae.errors import UserError
 from odvae.generation.latent_sums import LatentSums
 from odvae.model import Deterministic, Encoding, Posterior
+from odvae.model.atomic import sync_folder
 
 _FORMAT = "odvae.latent_shard.1"
 _KINDS: dict[str, type[Posterior] | type[Deterministic]] = {
@@ -63,7 +64,7 @@ class LatentShard:
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 class ShardFile:
@@ -117,12 +118,3 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         whole.update(f"{name} {tuple(tensors[name].shape)}".encode())
         whole.update(tensors[name].flatten().numpy().data)
     return whole.hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    """Bring the folder's list of names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -29,6 +29,15 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's list of names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _move(new: Path, path: Path, *, aside: Path) -> None:
     try:
         if path.is_dir():  # unlike a file, it cannot be replaced in one step

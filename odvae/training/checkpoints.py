@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from odvae.errors import UserError
+from odvae.model.atomic import sync_folder
 from odvae.training.checkpoint_file import (
     CheckpointFile,
     Content,
@@ -112,7 +113,7 @@ class Checkpoints:
                 os.replace(part, self.folder / name)
             finally:
                 part.unlink(missing_ok=True)
-            self._sync()
+            sync_folder(self.folder)
             saved = CheckpointFile(self.folder / name, serial, step, score, digest)
             self._sound[saved] = True
             self._remove(self._superfluous(keep_last=self._keep_last))
@@ -200,14 +201,6 @@ class Checkpoints:
     def _remove(self, files: list[CheckpointFile]) -> None:
         for file in files:
             file.path.unlink(missing_ok=True)
-
-    def _sync(self) -> None:
-        """Bring the folder's list of names to the disk."""
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def _explained(self, done: str, needed_bytes: int = 0) -> Iterator[None]:
