@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from odvae.config_identity import BENCHMARK_FIELDS, FACTORS, NOT_IDENTITY
+from odvae.config_identity import FACTORS, NOT_IDENTITY, OTHER_TASKS
 from odvae.tracking import LoggedRun
 
 START_STEP = "losses.adversarial.start_step"
@@ -18,7 +18,7 @@ TERMS: Mapping[str, tuple[str, ...]] = {
 
 _ALWAYS = "L1"
 # What a setting leaves out: factors of other comparisons, where and how often to write.
-_NOT_SETTING = NOT_IDENTITY | FACTORS | BENCHMARK_FIELDS
+_NOT_SETTING = NOT_IDENTITY | FACTORS | OTHER_TASKS
 
 
 def objective(run: LoggedRun) -> dict[str, str]:
