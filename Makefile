@@ -6,10 +6,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup ablation figures ui test test-slow lint format image-vae clean
+.PHONY: help setup ablation figures ui mlflow-server test test-slow lint format image-vae clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with odvae and everything it needs
 
@@ -28,6 +28,13 @@ figures: $(READY) ## Draw figures and tables of logged runs (else recorded ones)
 
 ui: $(READY) ## Open MLflow's page on the runs, on http://127.0.0.1:5000; PORT=5001 for another
 	@$(BIN)/python -m odvae.page --output-dir "$(OUTPUT_DIR)" --port $(PORT)
+
+mlflow-server: $(READY) ## A light MLflow for several folders, on http://127.0.0.1:5000; PORT=5001 for another
+	@mkdir -p mlflow-server
+	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
+		--host 127.0.0.1 --port $(PORT) --workers 1 \
+		--backend-store-uri "sqlite:///$(CURDIR)/mlflow-server/mlflow.db" \
+		--artifacts-destination "$(CURDIR)/mlflow-server/artifacts"
 
 test: $(READY) ## The default tests, minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile

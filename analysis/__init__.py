@@ -4,7 +4,15 @@ A notebook loads the runs of an output folder (`load`), selects those that may b
 (`choose`) and calls one drawing function. ``python -m analysis`` executes all of them.
 """
 
-from analysis.runs import NoRuns, Runs, load, load_benchmarks
+from analysis.runs import NoRuns, Runs, load, load_benchmarks, load_generations
 from analysis.selection import Selection, choose
 
-__all__ = ["NoRuns", "Runs", "Selection", "choose", "load", "load_benchmarks"]
+__all__ = [
+    "NoRuns",
+    "Runs",
+    "Selection",
+    "choose",
+    "load",
+    "load_benchmarks",
+    "load_generations",
+]

@@ -43,6 +43,8 @@ FIGURES = (
     Figure("11_pareto_model", "11_pareto.ipynb", {"by": "model"}),
     Figure("12_latents", "12_latents.ipynb"),
     Figure("13_generation", "13_generation.ipynb", has_texts=True),
+    Figure("13_generation_curves", "13_generation_curves.ipynb"),
+    Figure("14_probe", "14_probe.ipynb"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.run_table import PARAMS, TILING
+from analysis.run_table import OF_A_GENERATOR, PARAMS, TILING
 from analysis.terms import TERMS
 from odvae.vaes.methods import Method
 
@@ -15,6 +15,7 @@ Factor = Literal["variant", "init", "start", "model", "objective", "tiling"]
 SETTING = (
     *("preset", "data", "operators", "tiling", "image_vae", "protocol", "setting"),
     *("precision", "device", "lpips_loss", *PARAMS),
+    *("generation.protocol", "generator", *OF_A_GENERATOR),  # empty without one
 )
 """What must be the same: numbers from different protocols or presets do not compare."""
 
@@ -61,6 +62,11 @@ def comparable_sets(table: pd.DataFrame, by: Factor) -> Iterator[pd.DataFrame]:
 def is_trained(table: pd.DataFrame) -> "pd.Series[bool]":
     """Which runs trained what they scored."""
     return table["task"] == "train"
+
+
+def is_evaluated(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Which runs scored a saved model, or one that another run had trained."""
+    return table["task"] == "evaluate"
 
 
 def is_odvae(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -115,11 +121,11 @@ def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     # Its operators are OD-VAE's own matter; that they agree, the setting's hash sees to.
     budget = [name for name in SETTING if name not in ("operators", *EVALUATION)]
     for _, same_clips in table.groupby(list(EVALUATION), sort=False):
-        trained_here = is_trained(same_clips)
         # A method that cannot be had leaves an evaluation without scores. Saved weights have no
         # seed: the newest evaluation of a method counts.
-        evaluated = same_clips[~trained_here].dropna(subset=["eval/psnr_db"]).assign(seed="")
-        trained = same_clips[trained_here & _takes_part(same_clips)]
+        evaluated = same_clips[is_evaluated(same_clips)]
+        evaluated = evaluated.dropna(subset=["eval/psnr_db"]).assign(seed="")
+        trained = same_clips[is_trained(same_clips) & _takes_part(same_clips)]
         yield evaluated
         for _, group in trained.groupby(budget, sort=False):
             yield pd.concat([group, evaluated])
@@ -127,7 +133,7 @@ def _methods(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _tilings(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Evaluations of saved OD-VAEs on the same clips; of each operators, the most tiled one."""
-    evaluated = table[is_odvae(table) & ~is_trained(table)]
+    evaluated = table[is_odvae(table) & is_evaluated(table)]
     for _, same_clips in evaluated.groupby(list(CLIPS), sort=False):
         best: dict[str, pd.DataFrame] = {}
         for operators, weights in same_clips.groupby("operators", sort=False):

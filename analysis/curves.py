@@ -9,6 +9,8 @@ from analysis.selection import Selection
 
 NOTE = f"{seeds.NOTE} Markers: looks at the held-out clips, the one at step 0 before training."
 
+_THIN = 0.8  # of a line, in points
+
 
 def evaluations(selection: Selection) -> dict[str, pd.DataFrame]:
     """Histories of PSNR and of the perceptual metric, if any was logged, by the metric's name."""
@@ -39,25 +41,46 @@ def table(histories: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def lines(axes: Axes, selection: Selection, values: pd.DataFrame, *, dashed: bool = False) -> None:
+def averaged(values: pd.DataFrame, *, stretch: int) -> pd.DataFrame:
+    """Means over so many steps, each at the last step that it holds.
+
+    Args:
+        values: columns level, seed, step, value.
+        stretch: how many steps.
+    """
+    stretches = (values["step"] // stretch).rename("stretch")
+    groups = values.groupby(["level", "seed", stretches], sort=False)
+    return groups.agg(step=("step", "max"), value=("value", "mean")).reset_index()
+
+
+def lines(
+    axes: Axes,
+    selection: Selection,
+    values: pd.DataFrame,
+    *,
+    dashed: bool = False,
+    thin: bool = False,
+) -> None:
     """Mean lines with bands over ``step``; seeds as points. Columns level, seed, step, value.
 
-    Dashed lines have open markers, for a second quantity in the same panel.
+    Dashed lines have open markers, for a second quantity in the same panel. Thin ones have no
+    markers and no points, for what was logged often.
     """
     means = seeds.summary(values, ["level", "step"]).sort_values("step")
     for level, look in looks(selection.by, selection.levels).items():
         points = values[values["level"] == level]
         mean = means[means["level"] == level]
         label = level_label(selection.by, level)
-        axes.scatter(
-            points["step"],
-            points["value"],
-            s=5,
-            facecolor="none" if dashed else look.colour,
-            edgecolor=look.colour,
-            alpha=0.6,
-            linewidth=0.5 if dashed else 0,
-        )
+        if not thin:
+            axes.scatter(
+                points["step"],
+                points["value"],
+                s=5,
+                facecolor="none" if dashed else look.colour,
+                edgecolor=look.colour,
+                alpha=0.6,
+                linewidth=0.5 if dashed else 0,
+            )
         axes.fill_between(
             mean["step"], mean["low"], mean["high"], color=look.colour, alpha=0.14, linewidth=0
         )
@@ -65,8 +88,9 @@ def lines(axes: Axes, selection: Selection, values: pd.DataFrame, *, dashed: boo
             mean["step"],
             mean["mean"],
             linestyle="--" if dashed else "-",
+            linewidth=_THIN if thin else None,
             color=look.colour,
-            marker=look.marker,
+            marker="" if thin else look.marker,
             markerfacecolor="white" if dashed else look.colour,
             label=label,
         )

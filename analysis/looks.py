@@ -65,6 +65,7 @@ _METRICS = {
     "warped_error": "warped error ↓",
 }
 _FRECHET = ("fvd", "frechet")
+_OF_SAMPLES = "_generation"  # such distances are of generated clips, and called after the features
 
 REFERENCES = {
     "image_vae": "image VAE",
@@ -100,6 +101,20 @@ def level_label(by: str, level: str) -> str:
 def metric_label(metric: str) -> str:
     """Axis label of a metric of the evaluation, with its unit and which way is better."""
     return _METRICS.get(metric, metric.replace("_", " "))
+
+
+def sample_distances(columns: Iterable[str]) -> list[str]:
+    """Distances of generated clips from real ones among logged metrics: FVD first, Frechet ones
+    before kernel ones.
+    """
+    names = {name.removeprefix("generation/") for name in columns if name.endswith(_OF_SAMPLES)}
+    return sorted(names, key=lambda name: (not is_frechet(name), len(name), name))
+
+
+def sample_distance_label(metric: str) -> str:
+    """Axis label of a distance of generated clips from real ones."""
+    label = metric_label(metric.removesuffix(_OF_SAMPLES))
+    return label if label.endswith("↓") else f"{label} ↓"
 
 
 def is_of_sets(metric: str) -> bool:

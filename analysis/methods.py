@@ -14,7 +14,8 @@ def method_label(tags: Mapping[str, str]) -> str:
         tags: of the run: task, model, weights, variant and operators.
     """
     label = model_label(tags)
-    return label if tags["task"] == "train" else f"{label}, saved weights"
+    made_here = tags["task"] == "generate" and tags["weights"] == OWN
+    return label if tags["task"] == "train" or made_here else f"{label}, saved weights"
 
 
 def weights_label(tags: Mapping[str, str]) -> str:

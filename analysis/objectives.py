@@ -51,17 +51,10 @@ def _health(selection: Selection) -> dict[str, pd.DataFrame]:
     """What the discriminator logged, averaged over stretches of steps."""
     histories = {metric: selection.history(metric) for metric in (_REAL, _FAKE, _ADAPTIVE)}
     return {
-        metric: _averaged(values, stretch=_stretch(selection))
+        metric: curves.averaged(values, stretch=_stretch(selection))
         for metric, values in histories.items()
         if len(values)
     }
-
-
-def _averaged(values: pd.DataFrame, *, stretch: int) -> pd.DataFrame:
-    """Means over so many steps, each at the last step that it holds."""
-    stretches = (values["step"] // stretch).rename("stretch")
-    groups = values.groupby(["level", "seed", stretches], sort=False)
-    return groups.agg(step=("step", "max"), value=("value", "mean")).reset_index()
 
 
 def _stretch(selection: Selection) -> int:

@@ -35,8 +35,15 @@ _SHARED = {
     "train.steps": "{} steps",
 }
 
+_SHARED_GENERATOR = {  # read differently where a generator was trained
+    "train.steps": "VAE's training {} steps",
+    "denoiser.size": "denoiser {}",
+    "generation.steps": "its training {} steps",
+}
+
 _PAD_IN = 0.1  # around the whole
-_LEGEND_IN = 0.24
+_LEGEND_IN = 0.24  # a row of it
+_KEY_CHARS = 7  # the width of a line and a marker beside a name
 _REACH = 0.3  # how far beyond the data a reference may lie, of their range
 _LABEL_HEIGHT = 0.07  # of a panel
 
@@ -73,10 +80,18 @@ def captions(
 def legend(figure: Figure, axes: Axes) -> None:
     """Name the lines of a panel once for all panels, above them."""
     handles, labels = axes.get_legend_handles_labels()
-    room = _LEGEND_IN / figure.get_figheight()
+    columns = _legend_columns(labels, figure.get_figwidth())
+    room = _LEGEND_IN * -(-len(labels) // columns) / figure.get_figheight()
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - room))
     # Without an anchor it would move up once the heading enlarges the picture that is saved.
-    figure.legend(handles, labels, loc="upper left", ncols=len(labels), bbox_to_anchor=(0, 0, 1, 1))
+    figure.legend(handles, labels, loc="upper left", ncols=columns, bbox_to_anchor=(0, 0, 1, 1))
+
+
+def _legend_columns(labels: Sequence[str], width_in: float) -> int:
+    """How many names stand side by side: all, or as many of the longest as fit."""
+    chars = [len(label) + _KEY_CHARS for label in labels]
+    room = width_in * _CHARS_PER_IN
+    return len(labels) if sum(chars) <= room else max(1, int(room / max(chars)))
 
 
 def say(axes: Axes, title: str, text: str) -> None:
@@ -100,11 +115,14 @@ def describe(selection: Selection) -> str:
     """What the runs of a figure share, in words."""
     shared = selection.setting
     size_px = shared["data.size_px"]
+    clips = f"clips {shared['data.clip_frames']}x{size_px}x{size_px}"
     protocol = " ".join(filter(None, [shared.get("protocol.name"), shared["protocol"]]))
+    named, evaluated = _SHARED, [clips, *([f"protocol {protocol}"] if protocol else [])]
+    if shared.get("generator"):  # reconstructions are beside the point
+        named, evaluated = _SHARED | _SHARED_GENERATOR, []
     parts = [
-        *(words.format(shared[name]) for name, words in _SHARED.items() if name in shared),
-        f"clips {shared['data.clip_frames']}x{size_px}x{size_px}",
-        *([f"protocol {protocol}"] if protocol else []),
+        *(words.format(shared[name]) for name, words in named.items() if shared.get(name)),
+        *evaluated,
         _seeds(selection),
     ]
     return ", ".join(part.replace(" ", _NO_BREAK) for part in parts)

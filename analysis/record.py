@@ -15,12 +15,12 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from analysis import speed_table
+from analysis import generated, speed_table
 from analysis.choices import pairs
 from analysis.comparable import Factor
 from analysis.recorded import CURVES, ENVIRONMENT, RUNS
-from analysis.run_table import IN_WORDS
-from analysis.runs import load, load_benchmarks
+from analysis.run_table import GENERATE, IN_WORDS
+from analysis.runs import load, load_benchmarks, load_generations
 from analysis.selection import choose
 from odvae.errors import UserError
 from odvae.tracking import Store
@@ -28,7 +28,9 @@ from odvae.tracking import Store
 What = Factor | Literal["speed"]
 
 _DRAWN = (
-    *("eval/", "zero_step/", "tiling/", "latent/", "generation/"),
+    *("eval/", "zero_step/", "tiling/", "latent/"),
+    *("generation/loss", "generation/validation_loss"),
+    *("generation/fvd", "generation/kvd", "generation/frechet"),
     *("train/logits_real", "train/logits_fake", "train/adaptive_weight"),
 )
 """Metrics that figures draw over steps, positions or lags begin so."""
@@ -53,7 +55,7 @@ def record(output_dir: Path, *, by: What, only: Mapping[str, str], to: Path) -> 
     Args:
         output_dir: where runs are logged.
         by: what they differ in besides the seed; ``speed``: the benchmarks.
-        only: columns and the values they must have.
+        only: columns and the values they must have; of ``task`` generate: the generations.
         to: folder to write; made if missing.
 
     Raises:
@@ -61,10 +63,16 @@ def record(output_dir: Path, *, by: What, only: Mapping[str, str], to: Path) -> 
     """
     if by == "speed":
         table = speed_table.comparable(load_benchmarks(output_dir), only)
+    elif only.get("task") == GENERATE:
+        others = {name: value for name, value in only.items() if name != "task"}
+        found = generated.largest(
+            load_generations(output_dir), by=[generated.factor(by)], only=others
+        )
+        table = found.runs.table
     else:
         table = choose(load(output_dir), by=by, only=only).runs.table
     table = table.sort_values(["model", "variant", "init", "operators", "seed", "cut"])
-    store = Store.open(output_dir)
+    store = Store.open_to_read(output_dir)
     environment = _environment(store, list(table["run_id"]))
     to.mkdir(parents=True, exist_ok=True)
     runs = table.drop(columns=["recorded_in", *IN_WORDS]).dropna(axis="columns", how="all")
@@ -108,7 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="COLUMN=VALUE",
-        help="record these runs, for instance data=folder; otherwise the largest comparable set",
+        help="record these runs, for instance data=folder, or task=generate: the generations; "
+        "otherwise the largest comparable set",
     )
     parser.add_argument("--to", type=Path, required=True, help="folder to write")
     return parser

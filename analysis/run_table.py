@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from analysis.methods import method_label
 from analysis.terms import TERMS, objective, setting_but_operators
+from odvae.config_identity import GENERATION_FIELDS, NOT_IDENTITY, digest_of
 from odvae.inference import TilingConfig, TilingMode
 from odvae.model.architecture import SPACE_COMPRESSION, TIME_COMPRESSION
 from odvae.tracking import LoggedRun
@@ -31,10 +32,15 @@ TAGS = (
     "hardware",
     "accelerated",
     "frechet_rank_deficient",
+    "generation.protocol",
+    "generation.facts",
+    "frechet_generation_rank_deficient",
 )
 TILING = tuple(f"tiling.{name}" for name in ("group_frames", "tile_px", "overlap", "chunk_frames"))
 PARAMS = ("model.width", "train.steps", "data.clip_frames", "data.size_px", *TILING)
 BENCHMARK = "benchmark"  # the task of runs that score nothing
+GENERATE = "generate"  # of those that train a generator on the latents of a VAE
+OF_A_GENERATOR = ("denoiser.size", "generation.steps")  # read of these runs alone
 _SPEED_PARAMS = ("model.blocks", "benchmark.batch")
 _OBJECTIVE = (
     "objective",
@@ -42,7 +48,10 @@ _OBJECTIVE = (
     *(name for names in TERMS.values() for name in names),
 )
 IN_WORDS = ("method", "cut", "start")
-STORED = (*TAGS, *PARAMS, *_SPEED_PARAMS, *_OBJECTIVE, "setting_but_operators")
+STORED = (
+    *(*TAGS, *PARAMS, *_SPEED_PARAMS, *_OBJECTIVE, "setting_but_operators"),
+    *("generator", *OF_A_GENERATOR),
+)
 """Columns of text that say what a run is, besides ``run_id`` and ``started``."""
 
 COLUMNS = ("run_id", "started", "recorded_in", *IN_WORDS, *STORED)
@@ -56,6 +65,9 @@ def row_of(run: LoggedRun) -> dict[str, object]:
     stored = {name: run.tags.get(name, "") for name in TAGS}
     stored |= {name: run.params.get(name, "") for name in (*PARAMS, *_SPEED_PARAMS)}
     stored |= {**objective(run), "setting_but_operators": setting_but_operators(run.params)}
+    if stored["task"] == GENERATE:
+        stored |= {name: run.params.get(name, "") for name in OF_A_GENERATOR}
+        stored["generator"] = generator(run.params)
     about = {"run_id": run.run_id, "started": run.started, "recorded_in": ()}
     return {**about, **completed(stored), **run.metrics, **_ratio(completed(stored), run.metrics)}
 
@@ -69,6 +81,12 @@ def completed(stored: Mapping[str, str]) -> dict[str, str]:
     row["cut"] = f"{row['operators']} operators, {_tiling_label(row['tiling'], row)}"
     row["start"] = start_label(row["init"], row["operators"])
     return row
+
+
+def generator(params: Mapping[str, str]) -> str:
+    """Hash of what a generator is, how it trains and how it is sampled."""
+    of_it = {name: value for name, value in params.items() if name in GENERATION_FIELDS}
+    return digest_of(of_it, without=NOT_IDENTITY)[:8]
 
 
 def start_label(init: str, operators: str) -> str:

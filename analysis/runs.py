@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 
 from analysis.recorded import RecordedRuns
-from analysis.run_table import BENCHMARK, COLUMNS, row_of
+from analysis.run_table import BENCHMARK, COLUMNS, GENERATE, row_of
 from odvae.errors import UserError
 from odvae.tracking import Status, Store
 
@@ -44,35 +44,42 @@ class Runs:
 def load(output_dir: str | Path, *, recorded_dir: str | Path | None = None) -> Runs:
     """Read every finished training and evaluation of an output folder.
 
-    With MLFLOW_TRACKING_URI, of that server. Raises UserError when the store cannot be opened.
+    With MLFLOW_TRACKING_URI, of that server if it answers. Raises UserError when the store cannot
+    be opened.
 
     Args:
         output_dir: where runs are logged.
         recorded_dir: where recorded runs stand, the folder ``experiments``; None: look at none.
     """
-    return _load(output_dir, recorded_dir, benchmarks=False)
+    return _load(output_dir, recorded_dir, task=None)
 
 
 def load_benchmarks(output_dir: str | Path, *, recorded_dir: str | Path | None = None) -> Runs:
     """Read every finished benchmark; otherwise as ``load``."""
-    return _load(output_dir, recorded_dir, benchmarks=True)
+    return _load(output_dir, recorded_dir, task=BENCHMARK)
 
 
-def _load(output_dir: str | Path, recorded_dir: str | Path | None, *, benchmarks: bool) -> Runs:
+def load_generations(output_dir: str | Path, *, recorded_dir: str | Path | None = None) -> Runs:
+    """Read every finished generation, which stands beside no training; otherwise as ``load``."""
+    return _load(output_dir, recorded_dir, task=GENERATE)
+
+
+def _load(output_dir: str | Path, recorded_dir: str | Path | None, *, task: str | None) -> Runs:
     recorded = None
     if recorded_dir is not None:
         files = RecordedRuns(Path(recorded_dir))
-        recorded = Runs(files, _of_task(files.table, benchmarks=benchmarks))
-    store = Store.open(Path(output_dir))
+        recorded = Runs(files, _of_task(files.table, task))
+    store = Store.open_to_read(Path(output_dir))
     found = store.find({"odvae.kind": "run"})
     rows = [row_of(run) for run in found if run.status == Status.FINISHED.value]
     metrics = sorted({name for row in rows for name in row} - set(COLUMNS))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *metrics])
-    return Runs(store, _of_task(table, benchmarks=benchmarks), recorded)
+    return Runs(store, _of_task(table, task), recorded)
 
 
-def _of_task(table: pd.DataFrame, *, benchmarks: bool) -> pd.DataFrame:
-    """Benchmarks or all others, with the metrics that these have."""
-    of_task = table[(table["task"] == BENCHMARK) == benchmarks].reset_index(drop=True)
+def _of_task(table: pd.DataFrame, task: str | None) -> pd.DataFrame:
+    """Runs of a task, or of None those that have no loading of their own; with their metrics."""
+    wanted = ~table["task"].isin((BENCHMARK, GENERATE)) if task is None else table["task"] == task
+    of_task = table[wanted].reset_index(drop=True)
     none = [name for name in of_task if name not in COLUMNS and of_task[name].isna().all()]
     return of_task.drop(columns=none)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from odvae.experiment.student import half_width
 
+WORDS = "Mean over seeds ± half its 95 % interval (Student), from 3 seeds on."
 NOTE = "Small points: seeds. Large: mean, with its 95 % interval (Student) from 3 seeds on."
 
 

@@ -17,7 +17,7 @@ from analysis.comparable import (
     is_odvae,
     is_trained,
 )
-from analysis.looks import in_order, is_frechet
+from analysis.looks import in_order, is_frechet, sample_distances
 from analysis.runs import NoRuns, Runs
 from odvae.errors import UserError
 
@@ -62,7 +62,9 @@ class Selection:
 
     def mark(self, metric: str) -> str:
         """What a score has to be read with, in words; empty where nothing."""
-        deficient = (self.runs.table["frechet_rank_deficient"] == "True").any()
+        of_samples = metric in sample_distances([metric])
+        tag = f"frechet{'_generation' if of_samples else ''}_rank_deficient"
+        deficient = (self.runs.table[tag] == "True").any()
         return "rank-deficient" if deficient and is_frechet(metric) else ""
 
     def last(self, metric: str) -> pd.DataFrame:
@@ -115,7 +117,7 @@ def choose(
     """
     for some in (runs, runs.recorded):
         if some is not None:
-            table = _restricted(some.table, only or {}, allowed=(*SETTING, *HELD[by]))
+            table = restricted(some.table, only or {}, allowed=(*SETTING, *HELD[by]))
             largest = _largest(table, by, least_levels=least_levels)
             if largest is not None:
                 return Selection(Runs(some.store, largest), by, _shared(largest, by))
@@ -124,9 +126,10 @@ def choose(
     raise NoRuns(f"no finished runs{wanted} {what}; make them: {COMMANDS[by]}")
 
 
-def _restricted(
+def restricted(
     table: pd.DataFrame, only: Mapping[str, str], *, allowed: tuple[str, ...]
 ) -> pd.DataFrame:
+    """The runs with these values in these columns. Raises UserError for a column not allowed."""
     for name, value in only.items():
         if name not in allowed:
             raise UserError(f"only={name} must be one of {', '.join(allowed)}")

@@ -1,4 +1,4 @@
-"""Hydra's plugin for ``hydra/launcher=local``: compose the jobs of a sweep, and run none of them.
+"""Hydra's plugin for ``hydra/launcher=...``: compose the jobs of a sweep, and run none of them.
 
 The command does that once Hydra has returned, when it has checked them all.
 """
@@ -15,22 +15,76 @@ from omegaconf import DictConfig, open_dict, read_write
 
 
 @dataclass
-class LocalLauncherConfig:
-    """Jobs run on this machine, each in a process of its own."""
+class BasicLauncherConfig:
+    """Jobs run on this machine one after the other, each in a process of its own."""
 
     # Hydra finds its plugins by this name; nothing of odvae's own configuration names code.
-    _target_: str = "hydra_plugins.odvae_launcher.LocalLauncher"
+    _target_: str = "hydra_plugins.odvae_launcher.ComposingLauncher"
+
+
+@dataclass
+class LocalLauncherConfig(BasicLauncherConfig):
+    """Jobs run on this machine side by side, each in a process of its own."""
+
     parallel: int | None = None  # jobs at a time; None: as many as GPUs, or cores and memory, carry
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="local", node=LocalLauncherConfig)
+@dataclass
+class SubmititLocalConfig(LocalLauncherConfig):
+    """Jobs run on this machine under submitit, as they would on a cluster."""
+
+    timeout_min: int = 720
+    max_requeues: int = 10  # of a job whose time is up
 
 
-class LocalLauncher(Launcher):
+@dataclass
+class SubmititSlurmConfig(SubmititLocalConfig):
+    """Jobs are Slurm's. parallel: None hands over all of them at once."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gpus_per_node: int | None = None  # None: as many as the jobs' trainer.devices
+    cpus_per_task: int = 8
+    mem_gb: int | None = None
+    signal_delay_s: int = 90  # from Slurm's warning to the end
+
+
+@dataclass
+class RayConfig(LocalLauncherConfig):
+    """Jobs are tasks of a Ray cluster. parallel: None hands over all of them at once."""
+
+    address: str | None = None  # None: the cluster that RAY_ADDRESS names, or one on this machine
+    gpus_per_node: int | None = None  # None: as many as the jobs' trainer.devices
+    cpus_per_task: int = 1
+    max_requeues: int = 10  # of a job whose node died
+
+
+LAUNCHERS = {
+    "local": LocalLauncherConfig,
+    "basic": BasicLauncherConfig,
+    "joblib": LocalLauncherConfig,
+    "submitit_local": SubmititLocalConfig,
+    "submitit_slurm": SubmititSlurmConfig,
+    "ray": RayConfig,
+}
+
+
+def register() -> None:
+    """Give Hydra the launchers, over others of these names that it may have found."""
+    for name, config in LAUNCHERS.items():
+        ConfigStore.instance().store(group="hydra/launcher", name=name, node=config)
+
+
+register()
+
+
+class ComposingLauncher(Launcher):
     """Hands every job of a sweep to the task function."""
 
-    def __init__(self, parallel: int | None) -> None:
-        self.parallel = parallel
+    def __init__(self, **_: object) -> None:
+        """Hydra hands over the launcher's fields; they are for whoever starts the jobs."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

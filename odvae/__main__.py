@@ -6,6 +6,8 @@ from collections.abc import Callable
 _PURPOSES = {
     "run": "train and evaluate; the same as python -m odvae.run (odvae run --help)",
     "compare": "compare finished runs: differences, intervals, a verdict, the telling clips",
+    "status": "show how sweeps stand: what is finished, running, failed, missing",
+    "sync": "upload to the shared MLflow what it does not have yet",
     "page": "open MLflow's page on the runs",
     "describe": "say what a model is: parts, costs, the frames it sees",
     "reconstruct": "send a video file through a VAE, and write what comes back",
@@ -15,6 +17,7 @@ _PURPOSES = {
     "scan": "decode every video of a source once; training then skips the bad ones",
     "shard": "write a source's videos as WebDataset tars",
     "weights": "list the published weights that metrics can use, and fetch them",
+    "doctor": "say what could keep a run from working here, and what to do about it",
 }
 
 
@@ -22,7 +25,7 @@ def main() -> int:
     """Dispatch to a command; returns its exit code."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     sys.argv = [f"odvae {command}", *sys.argv[2:]]
-    entry = _entry(command)
+    entry = _on_runs(command) or _on_files(command)
     if entry is not None:
         return entry()
     if command in ("", "-h", "--help"):
@@ -35,8 +38,8 @@ def main() -> int:
     return 2
 
 
-def _entry(command: str) -> Callable[[], int] | None:
-    """The function of a command; None: there is no such command."""
+def _on_runs(command: str) -> Callable[[], int] | None:
+    """The function of a command that makes runs or looks at them; None: it is none of these."""
     entry: Callable[[], int] | None = None
     match command:  # each is imported when it is wanted: the imports take seconds
         case "run":
@@ -47,10 +50,29 @@ def _entry(command: str) -> Callable[[], int] | None:
             from odvae.compare import main as compare
 
             entry = compare
+        case "status":
+            from odvae.status import main as status
+
+            entry = status
         case "page":
             from odvae.page import main as page
 
             entry = page
+        case "sync":
+            from odvae.sync import main as sync
+
+            entry = sync
+        case "doctor":
+            from odvae.doctor import main as doctor
+
+            entry = doctor
+    return entry
+
+
+def _on_files(command: str) -> Callable[[], int] | None:
+    """The function of a command on models, videos and weights; None: it is none of these."""
+    entry: Callable[[], int] | None = None
+    match command:
         case "describe":
             from odvae.describe import main as describe
 

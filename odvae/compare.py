@@ -91,7 +91,7 @@ def _parse(argv: Sequence[str] | None) -> _Asked:
 def _compare(asked: _Asked) -> None:
     if not asked.output_dir.is_dir() and not environ.get("MLFLOW_TRACKING_URI"):
         raise UserError(f"--output-dir={asked.output_dir} is not there")
-    store = Store.open(asked.output_dir)
+    store = Store.open_to_read(asked.output_dir)
     levels = find_levels(store, asked.words, across_protocols=asked.across_protocols)
     baseline = levels[0]
     if asked.baseline is not None:

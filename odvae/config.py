@@ -9,9 +9,11 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from odvae.config_checks import check_task
 from odvae.config_identity import (
     BENCHMARK_FIELDS,
     FACTORS,
+    GENERATION_FIELDS,
     NOT_IDENTITY,
     OF_OUR_OWN,
     OTHER_TASKS,
@@ -24,7 +26,10 @@ from odvae.config_protocol import check_filled, evaluation_data, filled
 from odvae.config_sections import BenchmarkConfig, InitConfig, ModelConfig, Task, WeightsConfig
 from odvae.data import DataConfig, DataSource
 from odvae.errors import UserError
+from odvae.generation.diffusion_config import DiffusionConfig
+from odvae.generation.generation_config import DenoiserConfig, GenerationConfig
 from odvae.generation.latent_plan import LatentsConfig
+from odvae.generation.sampling_config import SamplingConfig
 from odvae.inference import TilingConfig
 from odvae.metrics import MetricsConfig, ProtocolConfig
 from odvae.model import VIDEO_VARIANTS, Architecture, Initialisation, Operators
@@ -69,6 +74,10 @@ class RunConfig:
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     latents: LatentsConfig = field(default_factory=LatentsConfig)
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
 
     def __post_init__(self) -> None:
         if self.variant not in VIDEO_VARIANTS:
@@ -77,79 +86,8 @@ class RunConfig:
         if not 0 <= self.seed < 2**31:
             raise UserError(f"seed must be at least 0 and below 2**31, got {self.seed}")
         check_filled(self.metrics.protocol, self.data)
-        self._check_task()
+        check_task(self)
         self.architecture()
-
-    def _check_task(self) -> None:
-        match self.task:
-            case Task.train:
-                self._check_training()
-            case Task.evaluate:
-                if self.model.name is Method.odvae and self.checkpoint is None:
-                    raise UserError("task=evaluate needs checkpoint=PATH, an OD-VAE for odvae.load")
-            case Task.benchmark:
-                self._check_benchmark()
-            case Task.encode:
-                self._check_encoding()
-
-    def _check_training(self) -> None:
-        name = self.model.name
-        if not name.is_trainable:
-            ours = ", ".join(method.value for method in Method if method.is_trainable)
-            raise UserError(
-                f"model={name.value} is not trained here (trained are {ours}); "
-                "task=evaluate evaluates it"
-            )
-        given = {"checkpoint": self.checkpoint}
-        given |= {
-            f"weights.{field_name}": path for field_name, path in asdict(self.weights).items()
-        }
-        for field_name, path in given.items():
-            if path is not None:
-                raise UserError(
-                    f"{field_name}={path} is read with task=evaluate, benchmark and encode only"
-                )
-        parts = self.trainer.processes * self.trainer.accumulate
-        if self.train.batch % parts:
-            raise UserError(
-                f"train.batch must be a multiple of trainer.devices x trainer.nodes x "
-                f"trainer.accumulate = {parts}, got {self.train.batch}"
-            )
-        lengths = self.architecture().clip_lengths
-        if not lengths.takes(self.data.clip_frames):
-            raise UserError(
-                f"data.clip_frames must be {lengths} to train, got {self.data.clip_frames}"
-            )
-
-    def _check_benchmark(self) -> None:
-        name = self.model.name
-        if not name.row.to_be_had:
-            raise UserError(
-                f"model={name.value} cannot be measured: no maintained library carries its code"
-            )
-        if self.benchmark.accelerate and not name.is_trainable:
-            raise UserError(
-                f"benchmark.accelerate=true is for models of odvae, and model={name.value} is none"
-            )
-        if self.trainer.processes > 1:
-            raise UserError(
-                "task=benchmark measures one process: trainer.devices and trainer.nodes must be "
-                f"1, got {self.trainer.devices} and {self.trainer.nodes}"
-            )
-
-    def _check_encoding(self) -> None:
-        name = self.model.name
-        if not name.row.to_be_had:
-            raise UserError(
-                f"model={name.value} cannot encode: no maintained library carries its code"
-            )
-        if self.weights_source is None:
-            raise UserError(f"task=encode needs {self.weights_field}=PATH, a VAE for odvae.load")
-        if self.trainer.processes > 1:
-            raise UserError(
-                "task=encode is shared by giving the command several times: trainer.devices and "
-                f"trainer.nodes must be 1, got {self.trainer.devices} and {self.trainer.nodes}"
-            )
 
     @property
     def weights_field(self) -> str:
@@ -215,7 +153,8 @@ class RunConfig:
 
     def setting(self) -> str:
         """Hash of what runs must share for variants, initialisations and seeds to compare."""
-        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS | OTHER_TASKS)[:8]
+        others = BENCHMARK_FIELDS if self.task is Task.generate else OTHER_TASKS
+        return digest_of(self.flat(), without=NOT_IDENTITY | FACTORS | others)[:8]
 
     def _unread(self) -> set[str]:
         """Fields that the values of others make irrelevant."""
@@ -223,7 +162,13 @@ class RunConfig:
             return set(self.flat()) - self._benchmarked()
         random = self.init.how is Initialisation.random
         unread = {"train.learning_rate" if random else "train.learning_rate_random"}
-        unread |= BENCHMARK_FIELDS if self.task is Task.encode else OTHER_TASKS
+        match self.task:
+            case Task.generate:
+                unread |= BENCHMARK_FIELDS
+            case Task.encode:
+                unread |= BENCHMARK_FIELDS | GENERATION_FIELDS
+            case _:
+                unread |= OTHER_TASKS
         if self.model.name is not Method.odvae:
             unread |= {"variant", "operators"}
         if self.data.source is not DataSource.ucf101:

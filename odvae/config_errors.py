@@ -8,7 +8,12 @@ from omegaconf.errors import OmegaConfBaseException
 from odvae.config import unknown_field
 
 _NO_SUCH_FIELD = re.compile(
-    r"Could not override '([^']+)'|Could not delete from config\. '([^']+)'"
+    r"Could not override '(?P<changed>[^']+)'"
+    r"|Could not delete from config\. '(?P<deleted>[^']+)'"
+)
+_NO_SUCH_FIELD_IN_FILE = re.compile(
+    r"In '(?P<file>[^']+)': ConfigKeyError raised while composing config:\s+"
+    r"Key '[^']+' not in '[^']+'\s+full_key: (?P<field>\S+)\s+object_type=(?P<kind>\w+)"
 )
 
 
@@ -22,14 +27,23 @@ def explain(error: Exception) -> str:
             return f"{error.override!r} is not of the form field=value: {reason}"
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror} (output_dir says where results go)"
-    no_such_field = _NO_SUCH_FIELD.match(str(error))
-    if no_such_field is not None:
-        return unknown_field(no_such_field[1] or no_such_field[2])
+    unknown = _NO_SUCH_FIELD.match(str(error)) or _NO_SUCH_FIELD_IN_FILE.match(str(error))
+    if unknown is not None:
+        return _unknown(unknown.groupdict())
     root = _root(error)
     if isinstance(root, OmegaConfBaseException):
         field = f"{root.full_key}: " if root.full_key else ""
         return field + _first_line(root)
     return " ".join(str(error).split())
+
+
+def _unknown(said: dict[str, str]) -> str:
+    if "file" in said:
+        return "{file} sets {field}, which {kind} does not have".format(**said)
+    name = said["changed"] or said["deleted"]
+    if name.startswith("hydra."):
+        return f"{name} is no field of Hydra's; --cfg hydra lists them"
+    return unknown_field(name)
 
 
 def _no_such_choice(error: MissingConfigException) -> str:

@@ -7,7 +7,10 @@ from enum import Enum
 from typing import Any
 
 from odvae.config_sections import BenchmarkConfig
+from odvae.generation.diffusion_config import DiffusionConfig
+from odvae.generation.generation_config import DenoiserConfig, GenerationConfig
 from odvae.generation.latent_plan import LatentsConfig
+from odvae.generation.sampling_config import SamplingConfig
 from odvae.vaes.methods import Method
 
 # Fields that say where and how often to write, not what comes out. What lies at a path is
@@ -23,7 +26,9 @@ NOT_IDENTITY = {
     "data.manifest",
     "data.workers",
     "image_vae.path",
+    "generation.videos",
     "latents.batch",  # changes rounding only
+    "sampling.batch",  # likewise
     "metrics.protocol.name",
     "trainer.device",  # with the precision, resolved: see the run's key
     "trainer.precision",
@@ -37,10 +42,23 @@ NOT_IDENTITY = {
 # What a comparison varies.
 FACTORS = {"model.name", "variant", "init.how", "seed"}
 
-# What says nothing of what is trained and evaluated.
+# What says nothing of what is trained and evaluated: the fields of other tasks.
 BENCHMARK_FIELDS = {f"benchmark.{field.name}" for field in fields(BenchmarkConfig)}
-# Likewise, with the fields of every other task that scores nothing.
-OTHER_TASKS = BENCHMARK_FIELDS | {f"latents.{field.name}" for field in fields(LatentsConfig)}
+GENERATION_FIELDS = {
+    f"{section}.{field.name}"
+    for section, config in {
+        "generation": GenerationConfig,
+        "denoiser": DenoiserConfig,
+        "diffusion": DiffusionConfig,
+        "sampling": SamplingConfig,
+    }.items()
+    for field in fields(config)
+}
+OTHER_TASKS = {
+    *BENCHMARK_FIELDS,
+    *GENERATION_FIELDS,
+    *(f"latents.{field.name}" for field in fields(LatentsConfig)),
+}
 # What task=benchmark reads, whatever the model; its own fields and those of the tiling come on top.
 SPEED_DEPENDS_ON = {"task", "model.name", "data.clip_frames", "data.size_px"}
 # What it reads of a model that it builds itself.

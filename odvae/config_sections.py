@@ -15,6 +15,7 @@ class Task(Enum):
     evaluate = "evaluate"  # evaluate a saved model
     benchmark = "benchmark"  # measure speed and memory; needs no data and no weights
     encode = "encode"  # encode what trains, for a diffusion model to be trained on
+    generate = "generate"  # evaluate, then train a diffusion model on the latents, and sample it
 
 
 @dataclass(kw_only=True)

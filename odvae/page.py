@@ -14,10 +14,10 @@ from pathlib import Path
 from odvae.compose import Parser, exit_code
 from odvae.errors import UserError
 from odvae.tracking import Store
+from odvae.tracking.address import VARIABLE, shared_uri, shown
 from odvae.tracking.page import route
 from odvae.tracking.page_server import HOST, check_port, serving
 
-_SERVER_VARIABLE = "MLFLOW_TRACKING_URI"
 _PORT = 5000
 
 
@@ -44,8 +44,8 @@ def _parse(argv: Sequence[str] | None) -> _Asked:
     parser = Parser(
         prog="odvae page",
         description="Open MLflow's page on the runs: a row a run, newest sweep first, with what "
-        f"tells them apart and their scores. Ctrl-C ends it. With {_SERVER_VARIABLE}=http://... "
-        "the page is that server's.",
+        f"tells them apart and their scores. Ctrl-C ends it. With {VARIABLE}=http://... the page "
+        "is that server's, if it answers.",
     )
     add = parser.add_argument
     add("--output-dir", type=Path, default=Path("outputs"), help="where the runs are (outputs)")
@@ -56,18 +56,18 @@ def _parse(argv: Sequence[str] | None) -> _Asked:
 
 
 def _show(asked: _Asked) -> None:
-    elsewhere = os.environ.get(_SERVER_VARIABLE, "")
-    if not elsewhere:
+    if shared_uri() is None and not (asked.output_dir.expanduser() / "mlflow.db").is_file():
+        raise UserError(_no_runs(asked.output_dir))
+    store = Store.open_to_read(asked.output_dir)
+    is_served = store.uri.startswith("http")
+    if not is_served:
         check_port(asked.port)
-        if not (asked.output_dir.expanduser() / "mlflow.db").is_file():
-            raise UserError(_no_runs(asked.output_dir))
-    store = Store.open(asked.output_dir)
     runs = store.runs()
     if not runs:
         raise UserError(_no_runs(asked.output_dir))
     place = route(store, runs)
-    if elsewhere.startswith("http"):
-        _open(elsewhere.rstrip("/") + place, browser=asked.browser)
+    if is_served:
+        _open(shown(store.uri).rstrip("/") + place, browser=asked.browser)
         return
     output = asked.output_dir.expanduser().resolve()
     with serving(store, output, port=asked.port) as server:

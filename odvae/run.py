@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -21,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from hydra_plugins.odvae_sweeper import study_of
 from odvae import config_files
 from odvae.config import RunConfig, register, resolve
 from odvae.config_errors import explain
@@ -30,12 +32,14 @@ from odvae.experiment.assembly import assist
 from odvae.experiment.crew import crew
 from odvae.experiment.dry_run import RunCost, estimate_run, print_costs
 from odvae.experiment.launch import PARENT_RUN_VARIABLE
+from odvae.experiment.launch_plan import Launcher, LaunchPlan
 from odvae.experiment.progress import (
     STATUS_FILE_VARIABLE,
     StatusFile,
     TerminalProgress,
     end_with_parent,
 )
+from odvae.experiment.study.plan import CHOICE, StudyPlan
 from odvae.experiment.sweep import JobsFailed, run_sweep, where
 from odvae.experiment.tables import print_tables
 from odvae.tracking import Store
@@ -44,6 +48,7 @@ from odvae.training.team import Team, TeamBroken
 from odvae.training.video_recipe import lpips_at_hand
 
 _MULTIRUN = ("-m", "--multirun")
+_LAUNCHER = "hydra/launcher="
 _DEBUG_VARIABLE = "ODVAE_DEBUG"  # stack traces instead of single lines
 
 
@@ -54,7 +59,9 @@ class _Composed:
     config: DictConfig
     overrides: list[str]
     in_sweep: bool
-    parallel: int | None  # jobs at a time; None finds out
+    plan: LaunchPlan  # of the sweep
+    study: StudyPlan | None  # if the sweep is one
+    chosen_study: str | None  # by study=NAME
 
 
 def main() -> int:
@@ -67,6 +74,7 @@ def main() -> int:
         signal.signal(ending, signal.default_int_handler)
     register()
     config_files.register_experiments()
+    config_files.register_launchers()
     try:
         jobs = _compose()
         if jobs:  # none after --help and the like
@@ -97,27 +105,48 @@ def _compose() -> list[_Composed]:
         # As typed: ${...} is for Hydra to fill in, in each job anew.
         overrides = OmegaConf.to_container(settings.overrides.task, resolve=False)
         assert isinstance(overrides, list)
+        overrides = [str(override) for override in overrides]
+        in_sweep = settings.mode is RunMode.MULTIRUN
         jobs.append(
             _Composed(
                 config,
-                overrides=[str(override) for override in overrides],
-                in_sweep=settings.mode is RunMode.MULTIRUN,
-                parallel=settings.launcher.get("parallel"),
+                overrides,
+                in_sweep=in_sweep,
+                plan=_plan(settings),
+                study=study_of(settings, overrides) if in_sweep else None,
+                chosen_study=settings.runtime.choices.get(CHOICE),
             )
         )
 
+    for word in sys.argv[1:]:
+        if word.startswith(_LAUNCHER):
+            Launcher(word.removeprefix(_LAUNCHER))  # another one would run jobs by itself
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in _MULTIRUN)  # or argparse errs
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and we say it in one line
     with tempfile.TemporaryDirectory(prefix="odvae-") as scratch:
         os.environ["ODVAE_SCRATCH"] = scratch
         try:
             keep()
+        except UserError:
+            raise
         except ValueError as error:  # init=3 and other numbers where a name belongs
             raise UserError(f"{_typed()}: {error}") from error
     return jobs
 
 
+def _plan(settings: HydraConf) -> LaunchPlan:
+    """How a sweep's jobs are started: ``hydra/launcher=`` and the fields of ``hydra.launcher``."""
+    fields = OmegaConf.to_container(settings.launcher)
+    assert isinstance(fields, dict)
+    return LaunchPlan.of(
+        settings.runtime.choices["hydra/launcher"],
+        {str(name): value for name, value in fields.items()},
+    )
+
+
 def _run(jobs: Sequence[_Composed]) -> None:
+    if not jobs[0].in_sweep and jobs[0].chosen_study is not None:
+        raise UserError(f"study={jobs[0].chosen_study} is of many runs: put -m before it")
     configs = [resolve(job.config) for job in jobs]  # all are checked before any starts
     if any(config.dry_run for config in configs):
         names = _told_apart([job.overrides for job in jobs])
@@ -126,10 +155,15 @@ def _run(jobs: Sequence[_Composed]) -> None:
         return
     name = _typed()
     status_file = os.environ.get(STATUS_FILE_VARIABLE)
+    if jobs[0].study is not None:
+        from odvae.experiment.study.run import run_study
+
+        plan = jobs[0].plan
+        run_study(jobs[0].study, configs, name=name, launch_plan=plan, console=Console())
+        return
     if jobs[0].in_sweep:
         overrides = [job.overrides for job in jobs]
-        parallel = jobs[0].parallel
-        run_sweep(configs, overrides, name=name, parallel=parallel, console=Console())
+        run_sweep(configs, overrides, name=name, plan=jobs[0].plan, console=Console())
         return
     with crew(configs[0].trainer) as team:
         if team.rank > 0:

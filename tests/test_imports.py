@@ -10,6 +10,7 @@ PACKAGE = PROJECT / "odvae"
 
 CONFIG = {
     "config",
+    "config_checks",
     "config_files",
     "config_errors",
     "config_identity",
@@ -28,8 +29,8 @@ ORDER = [
     CONFIG,
     {"experiment"},
     {"comparison"},
-    {"run", "compare", "convert", "describe", "page", "scan", "shard"}
-    | {"reconstruct", "encode", "decode"},
+    {"run", "compare", "convert", "describe", "page", "scan", "shard", "status", "sync"}
+    | {"reconstruct", "encode", "decode", "doctor"},
     {"__main__"},
 ]
 PARTS = set().union(*ORDER)
@@ -86,6 +87,11 @@ def test_the_package_is_light() -> None:
 
 def test_mlflow_is_known_to_tracking_only() -> None:
     assert {_part(file) for file in FILES if "mlflow" in _outside(file)} == {"tracking"}
+
+
+def test_optuna_is_known_to_studies_only() -> None:
+    studies = PACKAGE / "experiment" / "study"
+    assert all(file.parent == studies for file in FILES if "optuna" in _outside(file))
 
 
 def test_hydra_is_known_to_the_configuration_only() -> None:

@@ -9,6 +9,7 @@ from odvae.errors import UserError
 from odvae.experiment.levels import configuration, seed_of
 from odvae.tracking import LoggedRun, Status
 
+_OTHERS = {Task.benchmark.value, Task.encode.value, Task.generate.value}
 _LEAST_ID = 4  # characters of an id that count as one
 _FOREIGN = ("mlflow.", "odvae.")  # prefixes of tags that say nothing of what a run was
 _LISTED = 8  # things that a message lists
@@ -58,7 +59,7 @@ def find_runs(runs: Sequence[LoggedRun], words: Sequence[str]) -> list[LoggedRun
 
 
 def _is_scored(run: LoggedRun) -> bool:
-    return run.tags.get("task") != Task.benchmark.value
+    return run.tags.get("task") not in _OTHERS
 
 
 def _is_filter(word: str) -> bool:
@@ -71,9 +72,9 @@ def _value(run: LoggedRun, name: str) -> str | None:
 
 def _called(word: str, runs: Sequence[LoggedRun]) -> list[LoggedRun]:
     """The run of an id, the one whose id begins so, or those of a name and one configuration."""
-    found = [run for run in runs if run.run_id == word]
+    found = [run for run in runs if word in run.ids]
     if not found and len(word) >= _LEAST_ID:
-        found = [run for run in runs if run.run_id.startswith(word)]
+        found = [run for run in runs if any(one.startswith(word) for one in run.ids)]
         _check_single(word, found, what="ids begin so")
     if not found:
         found = [run for run in runs if run.name == word and run.status == Status.FINISHED.value]

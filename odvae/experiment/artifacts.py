@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from odvae.data import to_uint8, write_video
+from odvae.experiment.hardware import processor
 from odvae.training.precision import Arithmetic
 
 _GRID_FRAMES = 5
@@ -71,13 +72,3 @@ def peak_memory_mb(arithmetic: Arithmetic) -> float:
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def processor() -> str:
-    """The CPU's model; empty where nothing tells."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

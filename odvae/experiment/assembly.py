@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from odvae.config import RunConfig
+from odvae.experiment.denoiser_training import DenoiserOrder, assist_denoiser
 from odvae.experiment.heldout import HeldOut
 from odvae.metrics import Lpips
 from odvae.model import ODVAE
@@ -69,21 +70,30 @@ def loop_config(config: RunConfig) -> LoopConfig:
 def assist(team: Team, arithmetic: Arithmetic) -> None:
     """Train along with process 0, as often as it asks."""
     while (order := team.share(None)) is not None:
-        assert isinstance(order, Order)
-        config = order.config
-        heldout = HeldOut.open(config, batch=1)
-        assembly = assemble(ODVAE(config.architecture()), order, arithmetic, team)
-        train(
-            assembly.state,
-            video_recipe.objective(
-                heldout.training_clips(seed=config.seed),
-                config.train,
-                assembly.loss,
-                workers=config.data.workers,
-            ),
-            loop_config(config),
-            arithmetic=arithmetic,
-            checkpoints=None,
-            report=lambda step, numbers: None,
-            team=team,
-        )
+        match order:
+            case Order():
+                _assist_vae(order, arithmetic, team)
+            case DenoiserOrder():
+                assist_denoiser(order, arithmetic, team)
+            case _:
+                raise TypeError(f"no order: {type(order).__name__}")
+
+
+def _assist_vae(order: Order, arithmetic: Arithmetic, team: Team) -> None:
+    config = order.config
+    heldout = HeldOut.open(config, batch=1)
+    assembly = assemble(ODVAE(config.architecture()), order, arithmetic, team)
+    train(
+        assembly.state,
+        video_recipe.objective(
+            heldout.training_clips(seed=config.seed),
+            config.train,
+            assembly.loss,
+            workers=config.data.workers,
+        ),
+        loop_config(config),
+        arithmetic=arithmetic,
+        checkpoints=None,
+        report=lambda step, numbers: None,
+        team=team,
+    )

@@ -17,8 +17,9 @@ from odvae.experiment import artifacts
 from odvae.experiment.benchmark import Measurement, measure
 from odvae.experiment.contender import Contender, contender
 from odvae.experiment.evaluation import single_group_note
+from odvae.experiment.hardware import hardware
 from odvae.experiment.lifecycle import Identity, Outcome, run_once
-from odvae.experiment.machine import best_convolution_gflops, hardware
+from odvae.experiment.machine import best_convolution_gflops
 from odvae.experiment.progress import Progress
 from odvae.inference import fitted
 from odvae.model import ODVAE, VideoVAE
@@ -71,7 +72,7 @@ class _Case:
 
     def identity(self) -> Identity:
         """A speed is that of a model on a machine in a precision, and of the code measured."""
-        machine = hardware(self.arithmetic.device)
+        machine = hardware(self.arithmetic.device).name
         commit = git_commit() or version("odvae")
         versions = f"{torch.__version__} {commit}"
         of_model = f"{self.config.digest()} {self.contender.digest}"

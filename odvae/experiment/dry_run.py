@@ -11,7 +11,8 @@ from rich.text import Text
 from odvae.anatomy import Clip
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
-from odvae.experiment.speed import Hardware, hardware, measured_flops_per_s
+from odvae.experiment.hardware import Hardware, hardware
+from odvae.experiment.speed import measured_flops_per_s
 from odvae.experiment.step_cost import StepSpec, step_cost
 from odvae.training.precision import Arithmetic, Precision
 

@@ -14,6 +14,7 @@ from odvae.experiment.certificate import certify
 from odvae.experiment.context import Context, image_vae
 from odvae.experiment.evaluation import Bench, single_group_note
 from odvae.experiment.frechet_report import report_frechet
+from odvae.experiment.generate import Generation
 from odvae.experiment.latent_report import report_latents
 from odvae.experiment.learn import Learner
 from odvae.experiment.score_tables import write_scores
@@ -48,6 +49,9 @@ class Job:
         self._evaluate_and_log(bench, vae, name)
         certify(self.context, bench, vae)
         report_latents(self.context, bench, vae)
+        if self.context.config.task is Task.generate:
+            assert self.subject is not None
+            Generation(self.context, self.subject).execute()
 
     # -- before training ---------------------------------------------------------------------
 

@@ -1,29 +1,20 @@
 """Run jobs side by side, each in a process of its own: what one does cannot touch another."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-import torch
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress as Bars
+from rich.progress import TaskID
 
-from odvae.experiment.progress import (
-    PARENT_PID_VARIABLE,
-    STATUS_FILE_VARIABLE,
-    JobStatus,
-    bars,
-)
+from odvae.experiment.progress import STATUS_FILE_VARIABLE, JobStatus, bars
+from odvae.experiment.resources import GpuQueue, cores, visible_gpus
 
 PARENT_RUN_VARIABLE = "ODVAE_PARENT_RUN"  # the sweep's run in the store
-_MEMORY_PER_JOB_BYTES = 4 * 2**30  # beyond it, fewer jobs run at a time
-_MAX_PARALLEL = 8
-_POLL_S = 0.2
 _PATIENCE_S = 20.0  # for an interrupted job to end by itself
 
 
@@ -36,121 +27,201 @@ class LaunchedJob:
     log: Path
     status_file: Path
     status: JobStatus = field(default_factory=JobStatus)
-    returncode: int | None = None
+    returncode: int | None = None  # None: it has not ended; negative: the signal that ended it
+    stopped: bool = False  # its source had it interrupted
 
     @property
     def last_words(self) -> str:
         """The last line that the job printed: what went wrong, if it failed."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self._spoke else []
         return lines[-1] if lines else "it said nothing"
 
     @property
     def ending(self) -> str:
         """How it failed."""
+        if self.stopped:
+            return "stopped early"
         if self.returncode is not None and self.returncode < 0:
             return f"ended by signal {-self.returncode}"
         return f"failed: {self.last_words}"
 
-
-def parallel_jobs(jobs: int, *, devices: int = 1) -> int:
-    """How many run at a time, with so many GPUs or processes each: as many as there is room for."""
-    if torch.cuda.is_available():
-        return max(1, min(jobs, torch.cuda.device_count() // devices))
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    by_memory = memory_bytes // _MEMORY_PER_JOB_BYTES
-    return max(1, min(jobs, cores() // devices, by_memory // devices, _MAX_PARALLEL))
+    @property
+    def _spoke(self) -> bool:
+        return self.log.is_file()
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class JobSource(Protocol):
+    """Where jobs come from: a list, or whoever decides on the next by what the last ones gave."""
+
+    @property
+    def total(self) -> int:
+        """How many there will be, as far as is known."""
+
+    def next(self) -> LaunchedJob | None:
+        """The job to start now; None: none at present."""
+
+    def is_exhausted(self) -> bool:
+        """Whether nothing will come any more."""
+
+    def watch(self, job: LaunchedJob) -> bool:
+        """Called while a job runs, each time its status was read; True interrupts it."""
+
+    def ended(self, job: LaunchedJob) -> None:
+        """Called once a job has ended; its status and exit code are filled in."""
+
+
+class FixedJobs:
+    """Jobs of a list, in its order."""
+
+    def __init__(self, jobs: Sequence[LaunchedJob]) -> None:
+        self.total = len(jobs)
+        self._waiting = list(jobs)
+
+    def next(self) -> LaunchedJob | None:
+        return self._waiting.pop(0) if self._waiting else None
+
+    def is_exhausted(self) -> bool:
+        return not self._waiting
+
+    def watch(self, job: LaunchedJob) -> bool:
+        return False
+
+    def ended(self, job: LaunchedJob) -> None:
+        pass
+
+
+class Started(Protocol):
+    """A job that was started."""
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for the signal that ended it; None while it has not ended."""
+
+    def interrupt(self) -> None:
+        """Ask it to stop, so that it closes its run in the store."""
+
+    def kill(self) -> None:
+        """End it at once; returns when it has ended."""
+
+
+class Backend(Protocol):
+    """What starts jobs and ends them, here or on a cluster."""
+
+    @property
+    def poll_s(self) -> float:
+        """How often to look at jobs."""
+
+    @property
+    def outlives(self) -> str:
+        """Empty where jobs end with the process that launched them; else how to end those left."""
+
+    def start(
+        self,
+        job: LaunchedJob,
+        *,
+        threads: int,
+        gpus: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> Started:
+        """Start a job; what it prints goes to its log.
+
+        Args:
+            threads, gpus: its part of this computer, for what runs on it. No GPUs: as it likes.
+            environment: variables that it gets on top of those of this process.
+        """
 
 
 def launch(
-    jobs: Sequence[LaunchedJob],
+    source: JobSource,
     *,
+    backend: Backend,
     parallel: int,
     parent_id: str,
     console: Console,
     devices: int = 1,
 ) -> None:
-    """Run the jobs, a few at a time, with so many GPUs each; fills in their status, exit code."""
-    # From the whole number of jobs: a sweep that is run again computes with the same threads.
+    """Run jobs, a few at a time, with so many GPUs each; fills in their status and exit code.
+
+    Args:
+        parallel: jobs at a time.
+        parent_id: their parent's run in the store.
+    """
+    # From the number at a time: a sweep that is run again computes with the same threads.
     threads = max(1, cores() // parallel)
-    waiting = list(jobs)
-    running: dict[int, tuple[LaunchedJob, subprocess.Popen[bytes]]] = {}  # by slot
+    gpus = GpuQueue(visible_gpus())
+    running: list[_Running] = []
     with bars(console) as display:
-        lines = {slot: display.add_task("", total=None, visible=False) for slot in range(parallel)}
-        total = display.add_task("sweep", total=len(jobs))
+        total = display.add_task("sweep", total=source.total)
         try:
-            while waiting or running:
-                for slot in [s for s in lines if s not in running and waiting]:
-                    job = waiting.pop(0)
-                    gpus = _gpus(slot, devices)
-                    started = _start(job, gpus, threads=threads, parent_id=parent_id)
-                    running[slot] = job, started
-                for slot, (job, process) in list(running.items()):
-                    job.returncode = process.poll()  # first: its last words come before its end
-                    job.status = JobStatus.read(job.status_file)
-                    if job.returncode is not None:
-                        del running[slot]
-                        display.advance(total)
-                        console.print(_ending(job), highlight=False)
-                    display.update(
-                        lines[slot],
-                        description=escape(f"{job.name}: {job.status.stage}"),
-                        completed=job.status.done,
-                        total=job.status.total,
-                        visible=slot in running,
-                    )
-                time.sleep(_POLL_S)
+            while running or not source.is_exhausted():
+                while len(running) < parallel and (job := source.next()) is not None:
+                    own = gpus.take(devices)
+                    told = {STATUS_FILE_VARIABLE: str(job.status_file)}
+                    told[PARENT_RUN_VARIABLE] = parent_id
+                    job.log.parent.mkdir(parents=True, exist_ok=True)
+                    job.status_file.unlink(missing_ok=True)  # of an earlier try
+                    started = backend.start(job, threads=threads, gpus=own, environment=told)
+                    running.append(_Running(job, started, own, display.add_task("", total=None)))
+                for each in [one for one in running if one.has_ended(source, display)]:
+                    running.remove(each)
+                    gpus.give_back(each.gpus)
+                    source.ended(each.job)
+                    display.update(total, advance=1, total=source.total)
+                    console.print(_ending(each.job), highlight=False)
+                time.sleep(backend.poll_s)
         finally:
-            _interrupt([process for _, process in running.values()])
+            if not backend.outlives:
+                _interrupt([each.started for each in running])
+            elif running:
+                console.print(f"{len(running)} jobs go on; {backend.outlives}", highlight=False)
 
 
-def _start(
-    job: LaunchedJob, gpus: Sequence[str], *, threads: int, parent_id: str
-) -> "subprocess.Popen[bytes]":
-    environment = os.environ | {
-        "OMP_NUM_THREADS": str(threads),
-        STATUS_FILE_VARIABLE: str(job.status_file),
-        PARENT_PID_VARIABLE: str(os.getpid()),
-        PARENT_RUN_VARIABLE: parent_id,
-    }
-    if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "odvae.run", *job.overrides],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process, which passes it on once
+@dataclass
+class _Running:
+    """A job at work, and its line on the screen."""
+
+    job: LaunchedJob
+    started: Started
+    gpus: list[str]
+    line: TaskID
+    patience_ends_s: float | None = None  # once it was interrupted
+
+    def has_ended(self, source: JobSource, display: Bars) -> bool:
+        """Look at the job, and stop it if its source wants that."""
+        job = self.job
+        job.returncode = self.started.poll()  # first: its last words come before its end
+        job.status = JobStatus.read(job.status_file)
+        if job.returncode is not None:
+            if job.returncode != 0:
+                job.status.ending, job.status.by_signal = job.ending, job.returncode < 0
+                job.status.write(job.status_file)
+            display.remove_task(self.line)
+            return True
+        if self.patience_ends_s is None:
+            if source.watch(job):
+                job.stopped = True
+                self.patience_ends_s = time.monotonic() + _PATIENCE_S
+                self.started.interrupt()
+        elif time.monotonic() > self.patience_ends_s:
+            self.started.kill()
+        display.update(
+            self.line,
+            description=escape(f"{job.name}: {job.status.stage}"),
+            completed=job.status.done,
+            total=job.status.total,
         )
+        return False
 
 
-def _interrupt(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+def _interrupt(started: Sequence[Started]) -> None:
     """Ask jobs to stop, so that they close their runs in the store; insist after a while."""
-    for process in processes:
-        process.send_signal(signal.SIGINT)
+    for each in started:
+        each.interrupt()
     deadline_s = time.monotonic() + _PATIENCE_S
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline_s - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _gpus(slot: int, devices: int) -> list[str]:
-    """Names of the GPUs of a slot, of those that this process may hand out."""
-    if not torch.cuda.is_available():
-        return []
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
-    return [names[(slot * devices + i) % len(names)] for i in range(min(devices, len(names)))]
+    for each in started:
+        while each.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        if each.poll() is None:
+            each.kill()
 
 
 def _ending(job: LaunchedJob) -> str:
@@ -158,4 +229,6 @@ def _ending(job: LaunchedJob) -> str:
     if job.returncode == 0:
         was = "was already finished" if job.status.already_finished else "finished"
         return f"[green]{name}[/green]: {was}"
+    if job.stopped:
+        return f"[yellow]{name}[/yellow]: {job.ending}"
     return f"[red]{name}[/red]: {escape(job.ending)} (log: {log})"

@@ -7,6 +7,7 @@ from odvae.experiment.assembly import Order, assemble, loop_config
 from odvae.experiment.context import Context
 from odvae.experiment.evaluation import Bench
 from odvae.experiment.pace import Pace
+from odvae.metrics import EvaluationResult
 from odvae.model import ODVAE, image_state_dict, inflate
 from odvae.training import video_recipe
 from odvae.training.image_source import ImageVae
@@ -68,11 +69,14 @@ class Learner:
                 self.context.log_scores("train", numbers, step=step)
 
         def on_pause(step: int) -> float:
-            psnr_db = self._log_curve_point(state)
+            result = self._log_curve_point(state)
+            speed = {"cost/train_steps_per_s": 1 / pace.step_s} if pace.step_s else {}
+            reached = {f"eval/{name}": value for name, value in result.values().items()}
+            progress.report(step, reached | speed)
             progress.stage("train", config.train.steps)
             progress.done(step)
             pace.pause()
-            return psnr_db
+            return result.psnr_db
 
         train(
             state,
@@ -116,8 +120,8 @@ class Learner:
                 "not on this computer (odvae weights tells how to get them)"
             )
 
-    def _log_curve_point(self, state: TrainingState) -> float:
-        """Look at the held-out clips; returns their PSNR, by which the best checkpoint is told."""
+    def _log_curve_point(self, state: TrainingState) -> EvaluationResult:
+        """Look at the held-out clips."""
         context = self.context
         context.progress.stage(f"look at step {state.step}", len(context.heldout))
         averaged = state.ema.model
@@ -130,4 +134,4 @@ class Learner:
             for position, values in enumerate(result.values_by_position()):
                 context.log_scores("zero_step", values, step=position)
         context.log.flush()
-        return result.psnr_db
+        return result

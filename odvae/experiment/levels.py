@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from odvae.config_identity import NOT_IDENTITY, OTHER_TASKS
+from odvae.config_identity import GENERATION_FIELDS, NOT_IDENTITY, OTHER_TASKS
+from odvae.config_sections import Task
 from odvae.experiment.protocols import FINGERPRINT_TAG, NAME_TAG
 from odvae.experiment.table import label
 from odvae.tracking import LoggedRun
@@ -20,11 +21,14 @@ _STANDS_FOR = {"model": "model.", FINGERPRINT_TAG: "metrics.protocol."}
 _LEFT_OUT = NOT_IDENTITY | OTHER_TASKS
 _LEFT_OUT |= {"seed", "parameters", "model.name", "init.how", "metrics.protocol.name"}
 _LEFT_OUT |= {"tiling.mode", "data.source", "image_vae.source"}
+_OF_GENERATION = GENERATION_FIELDS - NOT_IDENTITY
 
 
 def configuration(run: LoggedRun) -> dict[str, str]:
     """All that determined what a run did, by name, but for its seed."""
-    params = {name: value for name, value in run.params.items() if name not in _LEFT_OUT}
+    generates = run.tags.get("task") == Task.generate.value
+    left_out = _LEFT_OUT - _OF_GENERATION if generates else _LEFT_OUT
+    params = {name: value for name, value in run.params.items() if name not in left_out}
     tags = {name: value for name in _TAGS if (value := run.tags.get(name, ""))}
     return params | tags
 

@@ -54,7 +54,10 @@ def run_once(
     folder = config.output / "runs" / identity.key[:12]
     folder.mkdir(parents=True, exist_ok=True)
     progress.stage("waiting for the same run elsewhere", 1)
-    with FileLock(folder / "lock"):  # the same run started twice: the second waits, then finds it
+    # What a sweep's runs do not get to a server, the sweep itself tells of.
+    tell = progress.note if parent_id is None else _silent
+    # The same run started twice: the second waits, then finds it.
+    with store.mirrored(tell), FileLock(folder / "lock"):
         found = store.find({"odvae.key": identity.key})
         if found and parent_id is not None:
             store.adopt(found[0].run_id, parent_id=parent_id)
@@ -72,6 +75,10 @@ def run_once(
         _work_to_the_end(work, log, folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Outcome(log.run_id, folder, already_finished=False)
+
+
+def _silent(_line: str) -> None:
+    """Say nothing."""
 
 
 def _work_to_the_end(work: Work, log: RunLog, folder: Path) -> None:

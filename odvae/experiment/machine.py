@@ -1,4 +1,4 @@
-"""The machine that a speed is of: its name, and the rate at which it can convolve at best."""
+"""The rate at which a machine can convolve at best: what the speed of a model is held against."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from odvae.experiment.artifacts import processor
 from odvae.experiment.timing import seconds_of
 from odvae.training.precision import Arithmetic, Precision
 
@@ -16,14 +15,6 @@ CHANNELS = 128
 _BUDGET_S = 1.0  # of all shapes together
 # (frames, side in px) of one clip: milliseconds on either device.
 _SIZES = {"cpu": ((2, 32), (4, 32)), "cuda": ((16, 64), (16, 128))}
-
-
-def hardware(device: torch.device) -> str:
-    """The GPU's name, or the CPU's and how many of its threads compute."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{processor() or 'CPU'}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ from odvae.config import RunConfig, Task
 from odvae.errors import UserError
 from odvae.experiment import benchmark_run, encode_run
 from odvae.experiment.context import Context
+from odvae.experiment.generation_clips import check_clips
 from odvae.experiment.heldout import HeldOut
 from odvae.experiment.job import Job
 from odvae.experiment.lifecycle import Identity, Outcome, run_once
@@ -33,7 +34,7 @@ from odvae.vaes.methods import OWN, Method
 
 def check(configs: Sequence[RunConfig]) -> None:
     """Find out, without computing, whether jobs can run. Raises UserError if one cannot."""
-    checked = []
+    opened: list[tuple[object, HeldOut]] = []
     for given in configs:
         config = like_checkpoint(given)
         if config.task is Task.benchmark:
@@ -46,9 +47,12 @@ def check(configs: Sequence[RunConfig]) -> None:
         check_weights(config)
         resolve(config.trainer.device, config.trainer.precision)
         clips = (config.data, config.evaluation_data, config.metrics.protocol.rules)
-        if clips not in checked:
-            HeldOut.open(config, batch=1)
-            checked.append(clips)
+        known = [heldout for of, heldout in opened if of == clips]
+        heldout = known[0] if known else HeldOut.open(config, batch=1)
+        if not known:
+            opened.append((clips, heldout))
+        if config.task is Task.generate:
+            check_clips(config, heldout.source)
 
 
 def run(
@@ -78,8 +82,10 @@ def run(
     _check_start(config)
     arithmetic = resolve(config.trainer.device, config.trainer.precision)
     heldout = HeldOut.open(config, batch=config.train.batch)
+    if config.task is Task.generate:
+        check_clips(config, heldout.source)
     subject = None
-    if config.task is Task.evaluate and config.model.name.row.to_be_had:
+    if config.task is not Task.train and config.model.name.row.to_be_had:
         train = partial(_train_first, name=name, parent_id=parent_id, progress=progress, team=team)
         subject = find_subject(
             config, heldout, arithmetic=arithmetic, progress=progress, train=train
@@ -138,7 +144,7 @@ def _check_start(config: RunConfig) -> None:
         check_fits(config.image_vae, config.architecture())
         fingerprint(config.image_vae, config.model.width)
     except UserError as error:
-        if config.task is Task.evaluate:
+        if config.task is not Task.train:
             raise UserError(
                 f"model={config.model.name.value}: {error}; or name {config.weights_field}=PATH"
             ) from error
@@ -179,6 +185,12 @@ def _tags(config: RunConfig, subject: Subject | None) -> dict[str, str]:
     }
 
 
+def _trains_own(config: RunConfig) -> bool:
+    """Whether the weights are those that the configuration's training makes."""
+    of_ours = config.model.name is Method.odvae and config.checkpoint is None
+    return config.task is Task.train or (config.task is Task.generate and of_ours)
+
+
 def _model_tags(config: RunConfig, subject: Subject | None) -> dict[str, str]:
     """What the model is; empty where a method has no such thing."""
     is_own = subject is None or isinstance(subject.vae, ODVAE)
@@ -187,7 +199,7 @@ def _model_tags(config: RunConfig, subject: Subject | None) -> dict[str, str]:
         architecture = subject.vae.architecture
     measured = config.model.name.row.to_be_had
     image = config.image_vae.resolved(config.model.width).value
-    start = "checkpoint" if config.task is Task.evaluate else config.init.how.value
+    start = config.init.how.value if _trains_own(config) else "checkpoint"
     return {
         "variant": str(architecture.variant) if config.model.name is Method.odvae else "",
         "operators": architecture.operators.value if measured and is_own else "",

@@ -35,6 +35,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Something the person should read, once."""
 
+    def report(self, step: int, values: dict[str, float]) -> None:
+        """What has been reached by a step of training, by names of metrics."""
+
 
 def bars(console: Console) -> Bars:
     """Progress bars with a description, a count and the time left."""
@@ -93,6 +96,9 @@ class TerminalProgress:
         """Print above the bar."""
         self._console.print(text, style="yellow", highlight=False, markup=False)
 
+    def report(self, step: int, values: dict[str, float]) -> None:
+        """Nothing to see: MLflow's page draws the curves."""
+
 
 @dataclass
 class JobStatus:
@@ -104,6 +110,10 @@ class JobStatus:
     notes: list[str] = field(default_factory=list)
     run_id: str | None = None  # in the store
     already_finished: bool = False
+    reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)  # by step
+    # How it failed: said by the sweep, for jobs that did not get to be a run.
+    ending: str = ""
+    by_signal: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -112,6 +122,12 @@ class JobStatus:
             return cls(**json.loads(path.read_text()))
         except FileNotFoundError:
             return cls()
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one go: others read while we write."""
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(asdict(self)))
+        os.replace(part, path)
 
 
 class StatusFile:
@@ -143,12 +159,15 @@ class StatusFile:
         self.status.notes.append(text)
         self.write()
 
+    def report(self, step: int, values: dict[str, float]) -> None:
+        """Keep values for who decides whether the job goes on."""
+        self.status.reports.append((step, values))
+        self.write()
+
     def write(self) -> None:
-        """Replace the file in one go: the sweep reads while we write."""
+        """Bring the file up to date."""
         self._written_s = time.monotonic()
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(self.status)))
-        os.replace(part, self._path)
+        self.status.write(self._path)
 
 
 def end_with_parent() -> None:

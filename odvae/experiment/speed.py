@@ -1,10 +1,7 @@
 """What the present hardware does in a second, measured on convolutions like a model's."""
 
-import os
 import statistics
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -24,26 +21,6 @@ _LEAST_SIDE_PX = 32
 _LEAST_FRAMES = 5
 _MEASURE_S = 1.0
 _WEIGHTS_STD = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hardware:
-    """Where a training would run."""
-
-    name: str
-    memory_bytes: int  # all of a GPU's; else the RAM that is free now
-
-
-@cache
-def hardware(device: torch.device) -> Hardware:
-    """The present one, as it is when first asked for."""
-    if device.type == "cuda":
-        gpu = torch.cuda.get_device_properties(device)
-        return Hardware(name=gpu.name, memory_bytes=gpu.total_memory)
-    threads = torch.get_num_threads()
-    return Hardware(
-        name=f"{threads} CPU thread{'s' if threads > 1 else ''}", memory_bytes=_free_ram_bytes()
-    )
 
 
 @cache
@@ -142,13 +119,3 @@ def _random(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Activations, of which gradients are wanted as within a model."""
     x = torch.empty(shape, device=device).normal_(generator=torch.Generator(device))
     return x.requires_grad_()
-
-
-def _free_ram_bytes() -> int:
-    """What a new process could take; where the system does not say, all there is."""
-    meminfo = Path("/proc/meminfo")
-    if meminfo.is_file():
-        for line in meminfo.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 2**10
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,5 +1,6 @@
 """The VAE that an evaluation is about: loaded, or made first."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def find_subject(
     progress: Progress,
     train: Callable[[RunConfig], Trained],  # run a training, or find it
 ) -> Subject:
-    """The VAE that ``task=evaluate`` asks for.
+    """The VAE that a run evaluates, and generates with where that is its task.
 
     Raises:
         UserError: there are no such weights, or they are of another method.
@@ -91,6 +92,8 @@ def find_subject(
                 config, task=Task.train, checkpoint=None, weights=WeightsConfig(), rerun=False
             )
             trained = train(training)
+            when = "trained now" if trained.now else "trained before"
+            progress.note(f"model={name}: {when}, {os.path.relpath(trained.folder)}")
             loaded = open_vae(trained.folder)
             tags = {"weights": OWN, "weights.path": str(trained.folder)}
             return Subject(loaded.vae, loaded.digest, tags, made_now=trained.now)

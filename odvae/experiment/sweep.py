@@ -4,17 +4,28 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from odvae.config import RunConfig, Task
 from odvae.errors import UserError
-from odvae.experiment.launch import LaunchedJob, launch, parallel_jobs
+from odvae.experiment.abandoned import close, close_abandoned, sweep_folder
+from odvae.experiment.backends.choose import jobs_at_a_time, make_backend
+from odvae.experiment.launch import FixedJobs, LaunchedJob, launch
+from odvae.experiment.launch_plan import LaunchPlan
 from odvae.experiment.notes import sweep_note
 from odvae.experiment.pipeline import check
 from odvae.experiment.plot import comparison_png
 from odvae.experiment.protocols import by_protocol, heading, suffix
+from odvae.experiment.sweep_jobs import (
+    list_jobs,
+    store_jobs,
+    stored_jobs,
+    with_runs,
+    working_on,
+)
 from odvae.experiment.tables import models, print_tables
 from odvae.revision import git_commit
 from odvae.tracking import LoggedRun, RunLog, Status, Store
@@ -30,66 +41,65 @@ def run_sweep(
     overrides: Sequence[Sequence[str]],
     *,
     name: str,
-    parallel: int | None,
+    plan: LaunchPlan,
     console: Console,
 ) -> None:
     """Run every configuration, log the sweep as their parent, print the table.
 
-    None starts unless all can.
+    None starts unless all can. Runs of processes that have died are closed in the store.
 
     Args:
         overrides: the command line of each configuration.
         name: what the person typed.
-        parallel: jobs at a time; None finds out.
+        plan: how jobs are started.
 
     Raises:
-        UserError: a configuration cannot run.
+        UserError: a configuration cannot run, or jobs cannot be started that way.
         JobsFailed: after all the others have finished.
     """
-    if parallel is not None and parallel < 1:
-        raise UserError(f"hydra.launcher.parallel must be at least 1, got {parallel}")
     if len({config.output_dir for config in configs}) > 1:
         raise UserError("output_dir must be the same in all runs of a sweep")
     configs, overrides = _without_repeats(configs, overrides)
     check(configs)
-    output = configs[0].output
+    output, key = configs[0].output, _key(configs)
+    folder = sweep_folder(output, key)
+    devices = max(config.trainer.devices for config in configs)
+    backend = make_backend(plan, folder=folder, devices=devices)
     store = Store.open(output)
-    log = _parent(store, configs, name)
-    status = Status.KILLED
-    try:
-        with tempfile.TemporaryDirectory(prefix="odvae-") as scratch:
-            jobs = [
-                LaunchedJob(
-                    name=" ".join(line) or "default",
-                    overrides=line,
-                    log=output / "logs" / log.run_id[:8] / f"{index}.log",
-                    status_file=Path(scratch) / f"{index}.json",
-                )
-                for index, line in enumerate(overrides)
-            ]
-            devices = max(config.trainer.devices for config in configs)
+    tell = partial(console.print, style="yellow", highlight=False, markup=False)
+    with working_on(folder, console), store.mirrored(tell):
+        close_abandoned(store, output)
+        log = _parent(store, key, name)
+        identities = [_identity(config) for config in configs]
+        listed = list_jobs(overrides, identities, earlier=stored_jobs(store, log.run_id))
+        jobs = [job.to_launch(folder) for job in listed]
+        status = Status.KILLED
+        try:
+            store_jobs(log, listed)
             launch(
-                jobs,
-                parallel=parallel or _room(configs, devices=devices),
+                FixedJobs(jobs),
+                backend=backend,
+                parallel=_room(configs, plan, devices=devices),
                 parent_id=log.run_id,
                 console=console,
                 devices=devices,
             )
-        failed = [job for job in jobs if job.returncode != 0]
-        _close_dead_runs(store, failed)
-        _report(store, log, jobs, output, console)
-        status = Status.FAILED if failed else Status.FINISHED
-    finally:
-        log.finish(status)
+            store_jobs(log, with_runs(listed, jobs))
+            failed = [job for job in jobs if job.returncode != 0]
+            _close_dead_runs(store, failed, output)
+            _report(store, log, jobs, output, console)
+            status = Status.FAILED if failed else Status.FINISHED
+        finally:
+            log.finish(status)
     if failed:
         raise JobsFailed(f"{len(failed)} of {len(jobs)} jobs failed")
 
 
-def _room(configs: Sequence[RunConfig], *, devices: int) -> int:
+def _room(configs: Sequence[RunConfig], plan: LaunchPlan, *, devices: int) -> int:
     """Jobs at a time: one, where others would disturb its timing."""
-    if any(config.task is Task.benchmark for config in configs):
+    if plan.parallel is None and any(config.task is Task.benchmark for config in configs):
         return 1
-    return parallel_jobs(len(configs), devices=devices)
+    return jobs_at_a_time(plan, len(configs), devices=devices)
 
 
 def _without_repeats(
@@ -113,10 +123,14 @@ def _identity(config: RunConfig) -> str:
     return " ".join([config.digest(), f"{arithmetic}", *map(str, located)])
 
 
-def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
-    """The run of this sweep: the one of an earlier try of the same sweep, or a new one."""
+def _key(configs: Sequence[RunConfig]) -> str:
+    """What tells a sweep from others: its runs, in any order."""
     identities = "\n".join(sorted(_identity(config) for config in configs))
-    key = hashlib.sha256(identities.encode()).hexdigest()
+    return hashlib.sha256(identities.encode()).hexdigest()
+
+
+def _parent(store: Store, key: str, name: str) -> RunLog:
+    """The run of this sweep: the one of an earlier try of the same sweep, or a new one."""
     found = store.find({"odvae.key": key, "odvae.kind": "sweep"})
     if found:
         return store.resume(found[0].run_id)
@@ -124,14 +138,14 @@ def _parent(store: Store, configs: Sequence[RunConfig], name: str) -> RunLog:
     return store.create(name, tags=tags, parent_id=None)
 
 
-def _close_dead_runs(store: Store, failed: Sequence[LaunchedJob]) -> None:
+def _close_dead_runs(store: Store, failed: Sequence[LaunchedJob], output: Path) -> None:
     """Mark the runs of jobs that had no chance to do it: ended by a signal, or out of memory."""
     for job in failed:
-        run_id = job.status.run_id
-        if run_id is not None and store.get(run_id).status == "RUNNING":
-            log = store.resume(run_id)
-            log.tags({"error": job.ending})
-            log.finish(Status.FAILED)
+        if job.status.run_id is not None:
+            by_signal = job.returncode is not None and job.returncode < 0
+            status = Status.KILLED if by_signal else Status.FAILED
+            run = store.get(job.status.run_id)
+            close(store, run, output, status=status, reason=job.ending)
 
 
 def _report(
@@ -140,6 +154,7 @@ def _report(
     for note in dict.fromkeys(note for job in jobs for note in job.status.notes):
         console.print(note, style="yellow", highlight=False, markup=False)
     ids = dict.fromkeys(job.status.run_id for job in jobs if job.status.run_id is not None)
+    store.share(*ids)  # what they did not get to a server themselves
     runs = [store.get(run_id) for run_id in ids]
     tables = print_tables(runs, console)
     for name, summary in tables.items():

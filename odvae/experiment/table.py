@@ -129,13 +129,13 @@ def label(run: LoggedRun) -> str:
 def _numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> list[str]:
     if not method_of(run.tags).row.to_be_had:
         return _papers_numbers(run, scores, with_ratio=with_ratio)
-    ratio = [_number(run.metrics.get("cost/vcpr"), digits=0)] if with_ratio else []
+    ratio = [number(run.metrics.get("cost/vcpr"), digits=0)] if with_ratio else []
     return [
-        _number(run.metrics.get("cost/parameters_millions"), digits=2),
+        number(run.metrics.get("cost/parameters_millions"), digits=2),
         *ratio,
-        _number(run.metrics.get("zero_step/psnr_db"), digits=2),
+        number(run.metrics.get("zero_step/psnr_db"), digits=2),
         *(_score(run.metrics.get(f"eval/{name}"), name) for name in scores),
-        *(_number(run.metrics.get(f"cost/{name}"), digits=_cost_digits(name)) for name in _COSTS),
+        *(number(run.metrics.get(f"cost/{name}"), digits=_cost_digits(name)) for name in _COSTS),
     ]
 
 
@@ -143,9 +143,9 @@ def _papers_numbers(run: LoggedRun, scores: list[str], *, with_ratio: bool) -> l
     """What the paper says of a method that cannot be measured; its LPIPS has no column here."""
     dataset = PAPERS_DATA.replace(" ", "_")
     known = {name: run.metrics.get(f"paper/{dataset}/{short}") for name, short in _PAPERS.items()}
-    ratio = [_number(run.metrics.get("paper/model/vcpr"), digits=0)] if with_ratio else []
+    ratio = [number(run.metrics.get("paper/model/vcpr"), digits=0)] if with_ratio else []
     return [
-        _number(run.metrics.get("paper/model/params"), digits=2),
+        number(run.metrics.get("paper/model/params"), digits=2),
         *ratio,
         "",
         *(_score(known.get(name), name) for name in scores),
@@ -185,10 +185,11 @@ def _cost_digits(name: str) -> int:
 
 
 def _score(value: float | None, name: str) -> str:
-    return _number(value, digits=2 if name == "psnr_db" else 4)
+    return number(value, digits=2 if name == "psnr_db" else 4)
 
 
-def _number(value: float | None, *, digits: int) -> str:
+def number(value: float | None, *, digits: int) -> str:
+    """A number as a cell; empty for none."""
     if value is None:
         return ""
     return f"{value:.{digits}f}" if math.isfinite(value) else str(value)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from odvae.config import Task
+from odvae.experiment.generation_table import print_generations
 from odvae.experiment.paper_table import print_papers_table
 from odvae.experiment.protocols import by_protocol, heading, suffix
 from odvae.experiment.seeds_table import print_over_seeds
@@ -16,7 +17,9 @@ _SCORELESS = {Task.benchmark.value, Task.encode.value}
 
 
 def print_tables(runs: Sequence[LoggedRun], console: Console) -> dict[str, Summary]:
-    """Print the tables of the models, one a protocol, and one of the benchmarks; returns them."""
+    """Print the tables of the models, one a protocol, of what was generated on their latents, one
+    a protocol of that, and one of the benchmarks; returns them by the names of their files.
+    """
     printed: dict[str, Summary] = {}
     scored = models(runs)
     groups = by_protocol(scored)
@@ -29,6 +32,7 @@ def print_tables(runs: Sequence[LoggedRun], console: Console) -> dict[str, Summa
             printed[name.replace("summary", key)] = table
     if scored:
         print_papers_table(scored, console)
+        printed |= print_generations(scored, console)
     if measured := [run for run in runs if _is_benchmark(run)]:
         printed["benchmark"] = print_speeds(measured, console)
     return printed

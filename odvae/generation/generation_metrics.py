@@ -26,9 +26,8 @@ LEAST_CLIPS = 2  # a side, for a covariance
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationProtocol:
-    """How much is compared. Raises UserError for a field out of range."""
+    """How much is compared; Table 2 has 2048 clips of 81 frames. Raises UserError for a field."""
 
-    name: str
     samples: int  # and as many real clips, if there are so many
     clip_frames: int
 
@@ -36,19 +35,8 @@ class GenerationProtocol:
         for name, least in (("samples", LEAST_CLIPS), ("clip_frames", 1)):
             if getattr(self, name) < least:
                 raise UserError(
-                    f"generation.protocol.{name} must be at least {least}, "
-                    f"got {getattr(self, name)}"
+                    f"generation.{name} must be at least {least}, got {getattr(self, name)}"
                 )
-
-
-PROTOCOLS = {
-    row.name: row
-    for row in (
-        GenerationProtocol(name="laptop", samples=32, clip_frames=9),
-        GenerationProtocol(name="paper", samples=2048, clip_frames=81),
-    )
-}
-"""Protocols by name; ``paper`` is that of Table 2."""
 
 
 class Classifier(Protocol):
@@ -111,6 +99,15 @@ class GenerationEvaluation:
         self._probabilities: list[Tensor] = []
         self._counts = {"real": 0, "samples": 0}
 
+    def without_samples(self) -> "GenerationEvaluation":
+        """Another one with the real clips of this one, for samples of another denoiser."""
+        other = GenerationEvaluation(
+            self._protocol, self._networks, device=self._device, classifier=self._classifier
+        )
+        other._real = {name: list(rows) for name, rows in self._real.items()}
+        other._counts["real"] = self._counts["real"]
+        return other
+
     def add_real(self, clips: Tensor) -> None:
         """Count more real clips (B, 3, T, H, W). Raises UserError for another T."""
         self._add(clips, self._real)
@@ -151,7 +148,7 @@ class GenerationEvaluation:
     def _add(self, clips: Tensor, rows: dict[str, list[Tensor]]) -> None:
         if clips.shape[2] != self._protocol.clip_frames:
             raise UserError(
-                f"generation.protocol.clip_frames is {self._protocol.clip_frames}, "
+                f"generation.clip_frames is {self._protocol.clip_frames}, "
                 f"got clips of {clips.shape[2]} frames"
             )
         for network in self._networks:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from enum import IntEnum
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from odvae.generation.latents import LatentShape
+from odvae.training.seeded import seeded
 
 
 class Use(IntEnum):
@@ -30,8 +30,7 @@ def generator(use: Use, *numbers: int) -> torch.Generator:
         use: what for.
         numbers: what decides besides, at least 0: seeds, steps, numbers of clips.
     """
-    sequence = np.random.SeedSequence([int(use), *numbers])
-    return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+    return seeded(int(use), *numbers)
 
 
 def normal(shape: LatentShape, generators: Sequence[torch.Generator]) -> Tensor:

@@ -18,7 +18,8 @@ from odvae.generation.denoiser import Denoiser, build
 from odvae.generation.diffusion import diffusion_objective, initial_state, noise_schedule
 from odvae.generation.diffusion_config import DiffusionConfig, Prediction
 from odvae.generation.latents import Latents, LatentShape
-from odvae.generation.sampling import SamplingConfig, Scheduler, sample
+from odvae.generation.sampling import sample
+from odvae.generation.sampling_config import SamplingConfig, Scheduler
 from odvae.generation.validation import validation_loss
 from odvae.metrics import frechet_distance_of
 from odvae.training.loop import LoopConfig, train

@@ -4,8 +4,6 @@ A sample is a function of (seed, its number), whatever batch it is made in.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import torch
@@ -17,34 +15,10 @@ from odvae.generation.diffusion import noise_schedule
 from odvae.generation.diffusion_config import DiffusionConfig
 from odvae.generation.latents import NO_CLASS
 from odvae.generation.noise import Use, generator, normal
+from odvae.generation.sampling_config import SamplingConfig, Scheduler
 from odvae.inference import CodedVideo, Tiling, decode_video
 from odvae.model import LatentScaling, VideoVAE
 from odvae.training.precision import Arithmetic
-
-
-class Scheduler(Enum):
-    """How the noise is taken away, step by step. All are diffusers'."""
-
-    ddim = "ddim"  # deterministic (Song et al. 2021)
-    dpm_solver = "dpm_solver"  # DPM-Solver++ of order 2, deterministic (Lu et al. 2022)
-    ddpm = "ddpm"  # adds noise again at each step (Ho et al. 2020); Latte's, in 250 steps
-
-
-@dataclass(kw_only=True)
-class SamplingConfig:
-    """How samples are made. Raises UserError for a field out of range."""
-
-    scheduler: Scheduler = Scheduler.ddim
-    steps: int = 250  # of the denoiser for each sample
-    guidance: float = 1.0  # how far beyond the class's own prediction to go; 1: not beyond it
-    batch: int = 8  # samples at a time
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"sampling.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.guidance < float("inf"):
-            raise UserError(f"sampling.guidance must be at least 0, got {self.guidance}")
 
 
 def random_classes(numbers: Iterable[int], *, classes: int, seed: int) -> list[int]:

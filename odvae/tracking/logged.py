@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 PARENT_TAG = "mlflow.parentRunId"
+NOTE_TAG = "mlflow.note.content"
+ORIGIN_TAG = "odvae.origin"  # on a shared MLflow: which run of an output folder this is
 
 
 class Status(Enum):
@@ -37,6 +39,12 @@ class LoggedRun:
     metrics: dict[str, float]
     datasets: dict[str, str]  # digests by name
     started: datetime
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What it is called by: here, and in the output folder that it comes from."""
+        origin = self.tags.get(ORIGIN_TAG)
+        return (self.run_id,) if origin is None else (self.run_id, origin)
 
 
 def logged(run: "Run") -> LoggedRun:

@@ -62,6 +62,7 @@ def columns(runs: Sequence[LoggedRun]) -> list[str]:
     tags = [tag for tag in _TAGS if tag != "model" or len(_values(runs, tag)) > 1]
     stored = sorted({name for run in runs for name in run.metrics})
     metrics = [name for score in _SCORES for name in stored if _is_score(name, score)]
+    metrics += _generated(stored)
     metrics += [f"cost/{name}" for name in _COSTS]
     return [f"tags.`{tag}`" for tag in tags] + [f"metrics.`{metric}`" for metric in metrics]
 
@@ -70,6 +71,13 @@ def _is_score(name: str, score: str) -> bool:
     if name.endswith("_by_frame"):
         return False
     return name == f"eval/{score}" or (score == "lpips" and name.startswith("eval/lpips_"))
+
+
+def _generated(stored: Sequence[str]) -> list[str]:
+    """How well and how fast a generator trained, and how far its samples are from real clips."""
+    of_samples = [n for n in stored if n.startswith("generation/") and n.endswith("_generation")]
+    wanted = ["generation/validation_loss", *of_samples, "generation/train_steps_per_s"]
+    return [name for name in wanted if name in stored]
 
 
 def _values(runs: Sequence[LoggedRun], tag: str) -> set[str]:

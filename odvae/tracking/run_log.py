@@ -2,34 +2,40 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from odvae.tracking.logged import Status
+from odvae.tracking.limits import METRICS_PER_CALL, PAIRS_PER_CALL, chunks
+from odvae.tracking.logged import NOTE_TAG, Status
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-T = TypeVar("T")
-
-NOTE_TAG = "mlflow.note.content"
-
-# The most MLflow takes in one call, and in one value.
-_METRICS_PER_CALL = 1000
+# The most MLflow takes in one value.
 _DATASET_DIGEST_CHARACTERS = 32  # of 36
-_PAIRS_PER_CALL = 100
 _VALUE_CHARS = 6000
 
 
 class RunLog:
-    """Writes one run. Metrics wait for ``flush`` or ``finish``; all else is written at once."""
+    """Writes one run. Metrics wait for ``flush`` or ``finish``; all else is written at once.
 
-    def __init__(self, client: "MlflowClient", run_id: str, *, resumed: bool) -> None:
+    ``written`` is called each time that metrics or the end of the run have been.
+    """
+
+    def __init__(
+        self,
+        client: "MlflowClient",
+        run_id: str,
+        *,
+        resumed: bool,
+        written: Callable[[], None],
+    ) -> None:
         self.run_id = run_id
         self._client = client
+        self._written = written
         self._resumed = resumed
         self._known_params = set(client.get_run(run_id).data.params) if resumed else set()
         self._last_stored_step: dict[str, int] = {}
@@ -40,7 +46,7 @@ class RunLog:
         from mlflow.entities import Param
 
         new = [Param(k, _text(v)) for k, v in values.items() if k not in self._known_params]
-        for some in _chunks(new, _PAIRS_PER_CALL):
+        for some in chunks(new, PAIRS_PER_CALL):
             self._client.log_batch(self.run_id, params=some)
         self._known_params.update(values)
 
@@ -48,7 +54,7 @@ class RunLog:
         """Store tags as text, cut at 6000 characters, over those of the same name."""
         from mlflow.entities import RunTag
 
-        for some in _chunks([RunTag(k, _text(v)) for k, v in values.items()], _PAIRS_PER_CALL):
+        for some in chunks([RunTag(k, _text(v)) for k, v in values.items()], PAIRS_PER_CALL):
             self._client.log_batch(self.run_id, tags=some)
 
     def describe(self, markdown: str) -> None:
@@ -97,15 +103,17 @@ class RunLog:
 
     def flush(self) -> None:
         """Write the waiting metrics; what a failed call did not write waits for the next one."""
-        for some in _chunks(list(self._waiting), _METRICS_PER_CALL):
+        for some in chunks(list(self._waiting), METRICS_PER_CALL):
             self._client.log_batch(self.run_id, metrics=[self._waiting[place] for place in some])
             for place in some:
                 del self._waiting[place]
+        self._written()
 
     def finish(self, status: Status) -> None:
         """Write what waits and close the run."""
         self.flush()
         self._client.set_terminated(self.run_id, status.value)
+        self._written()
 
     def _last_step_before(self, name: str) -> int:
         """Last step of a metric stored before this object resumed the run; -1 for none."""
@@ -115,10 +123,6 @@ class RunLog:
             history = self._client.get_metric_history(self.run_id, name)
             self._last_stored_step[name] = max((metric.step for metric in history), default=-1)
         return self._last_stored_step[name]
-
-
-def _chunks(items: list[T], most: int) -> Iterator[list[T]]:
-    return (items[start : start + most] for start in range(0, len(items), most))
 
 
 def _text(value: object) -> str:

@@ -1,85 +1,91 @@
-"""All runs of an output folder or of a server."""
+"""All runs of an output folder, or of the shared MLflow."""
 
-import logging
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from filelock import FileLock
-
 from odvae.errors import UserError
+from odvae.tracking.address import VARIABLE, Unreachable, shared_uri, shown
+from odvae.tracking.connection import open_folder, open_shared
+from odvae.tracking.ledger import Ledger
 from odvae.tracking.logged import PARENT_TAG, LoggedRun, logged, stored_value
+from odvae.tracking.mirror import Mirror, SameStore, Tell
 from odvae.tracking.run_log import RunLog
+from odvae.tracking.upload import Uploader
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-EXPERIMENT = "odvae"
-
-# Read by MLflow at import or at each request; a value the user has set stands.
-_ENVIRONMENT = {
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
+    from mlflow.entities import Experiment
 
 
 class Store:
-    """Every run of one output folder or server; made by ``Store.open``."""
+    """Every run of one output folder or server; made by ``open`` and its like.
 
-    def __init__(self, client: "MlflowClient", experiment_id: str) -> None:
+    ``output`` is the folder, also of a server that is used from it; ``identity`` tells stores
+    apart, whatever their addresses.
+    """
+
+    def __init__(self, client: "MlflowClient", experiment: "Experiment", output: Path) -> None:
         self.uri: str = client.tracking_uri
-        self._client = client
-        self.experiment_id = experiment_id
+        self.client = client
+        self.output = output
+        self.experiment_id = str(experiment.experiment_id)
+        self.identity = f"{experiment.experiment_id} {experiment.creation_time}"
+        self._mirror: Mirror | None = None
 
     @classmethod
     def open(cls, output_dir: Path) -> "Store":
-        """Open the store, making what is missing; several processes may do so at once.
+        """Open a folder's store, making what is missing; several processes may do so at once.
 
-        Raises UserError when the folder cannot be written or the server cannot be reached.
+        All that runs log is there, and what is decided on runs is decided by it.
+
+        Raises UserError when the folder cannot be written.
         """
         root = output_dir.expanduser().resolve()
         try:
             root.mkdir(parents=True, exist_ok=True)
-            # MLflow fails when two processes initialise one fresh database.
-            with FileLock(root / "mlflow.lock"):
-                return cls._open_alone(root, os.environ.get("MLFLOW_TRACKING_URI"))
+            return cls(*open_folder(root), root)
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"output_dir={output_dir}: cannot be written: {error}") from error
 
     @classmethod
-    def _open_alone(cls, root: Path, server: str | None) -> "Store":
-        if not server:
-            with closing(sqlite3.connect(root / "mlflow.db")) as database:
-                # Readers and a writer no longer wait for each other; the file remembers it.
-                database.execute("PRAGMA journal_mode=WAL")
-        _quiet_mlflow()
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
+    def at(cls, uri: str, output_dir: Path) -> "Store":
+        """Open what an address names, from an output folder.
 
-        try:
-            client = MlflowClient(server or f"sqlite:///{root / 'mlflow.db'}")
-            return cls(client, _experiment_id(client, None if server else root / "mlartifacts"))
-        except MlflowException as error:
-            reason = str(error).splitlines()[0]
-            if server:
-                raise UserError(
-                    f"MLFLOW_TRACKING_URI={server}: cannot be used: {reason}"
-                ) from error
-            raise UserError(f"output_dir={root}: its mlflow.db cannot be used: {reason}") from error
+        Raises Unreachable when it does not answer, or not as an MLflow that may be used.
+        """
+        root = output_dir.expanduser().resolve()
+        return cls(*open_shared(uri, root), root)
+
+    @classmethod
+    def open_to_read(cls, output_dir: Path) -> "Store":
+        """Open the store to look at many runs: the shared MLflow, if one is named and answers.
+
+        Otherwise the folder's; a line on stderr says so if there should have been the other.
+
+        Raises UserError when the folder's store cannot be opened either.
+        """
+        uri = shared_uri()
+        if uri is not None:
+            try:
+                return cls.at(uri, output_dir)
+            except Unreachable as error:
+                if not (output_dir.expanduser() / "mlflow.db").is_file():
+                    raise
+                print(f"odvae: {error}; reading {output_dir}", file=sys.stderr)
+        return cls.open(output_dir)
 
     def find(self, tags: Mapping[str, str]) -> list[LoggedRun]:
         """Runs that carry all these tags, newest first."""
         wanted = " and ".join(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items())
         newest_first = ["attributes.start_time DESC"]
-        search = partial(self._client.search_runs, [self.experiment_id], wanted)
+        search = partial(self.client.search_runs, [self.experiment_id], wanted)
         page = search(order_by=newest_first)
         found = list(page)
         while page.token:
@@ -93,11 +99,11 @@ class Store:
 
     def get(self, run_id: str) -> LoggedRun:
         """One run, by its identifier."""
-        return logged(self._client.get_run(run_id))
+        return logged(self.client.get_run(run_id))
 
     def history(self, run_id: str, metric: str) -> list[tuple[int, float]]:
         """(step, value) in order of step; the last value logged where a step has several."""
-        history = self._client.get_metric_history(run_id, metric)
+        history = self.client.get_metric_history(run_id, metric)
         by_step = {
             m.step: stored_value(m.value) for m in sorted(history, key=lambda m: m.timestamp)
         }
@@ -110,60 +116,93 @@ class Store:
         """
         from mlflow.exceptions import MlflowException
 
-        folder = urlsplit(self._client.get_run(run_id).info.artifact_uri)
+        folder = urlsplit(self.client.get_run(run_id).info.artifact_uri)
         local = Path(unquote(folder.path), path)
         if folder.scheme == "file" and local.exists():  # MLflow would copy it
             return local
         try:
-            return Path(self._client.download_artifacts(run_id, path))
+            return Path(self.client.download_artifacts(run_id, path))
         except (MlflowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"run {run_id}: its artifact {path} cannot be had: {reason}") from error
 
     def experiment_tags(self) -> dict[str, str]:
         """What is stored of all the runs together."""
-        return dict(self._client.get_experiment(self.experiment_id).tags)
+        return dict(self.client.get_experiment(self.experiment_id).tags)
 
     def tag_experiment(self, name: str, value: str) -> None:
         """Store something of all the runs together, over what had this name."""
-        self._client.set_experiment_tag(self.experiment_id, name, value)
+        self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def create(self, name: str, *, tags: Mapping[str, str], parent_id: str | None) -> RunLog:
         """Start a run, below ``parent_id`` unless that is None."""
         parent = {} if parent_id is None else {PARENT_TAG: parent_id}
-        run = self._client.create_run(self.experiment_id, tags={**tags, **parent}, run_name=name)
-        return RunLog(self._client, run.info.run_id, resumed=False)
+        run = self.client.create_run(self.experiment_id, tags={**tags, **parent}, run_name=name)
+        return self._log(run.info.run_id, resumed=False)
 
     def adopt(self, run_id: str, *, parent_id: str) -> None:
         """Put a run that has no parent below a sweep that found it done."""
         if self.get(run_id).parent_id is None:
-            self._client.set_tag(run_id, PARENT_TAG, parent_id)
+            self.client.set_tag(run_id, PARENT_TAG, parent_id)
+            self.share(run_id)
 
     def resume(self, run_id: str) -> RunLog:
         """Go on with a run; params and metrics that it repeats are not stored again."""
-        self._client.update_run(run_id, status="RUNNING")
-        return RunLog(self._client, run_id, resumed=True)
+        self.client.update_run(run_id, status="RUNNING")
+        return self._log(run_id, resumed=True)
 
+    # -- on the way to the shared MLflow -----------------------------------------------------
 
-def _quiet_mlflow() -> None:
-    # Set outright: nothing here is reported to anyone.
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401  (its import configures the loggers below)
+    @contextmanager
+    def mirrored(self, tell: Tell) -> Iterator[None]:
+        """While this lasts, what is written also goes to the shared MLflow, if one is named.
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        That happens in the background, and at the end waits ten seconds at most. What did not get
+        there stays in the folder's store, and goes with the next run or with ``odvae.sync``.
 
+        Args:
+            tell: given a line for the person when not all of it gets there; from a thread.
+        """
+        uri = shared_uri()
+        if uri is None:
+            yield
+            return
+        place = os.path.relpath(self.output)
+        option = "" if place == "outputs" else f" --output-dir {place}"
+        mirror = Mirror(
+            partial(self.uploader, uri),
+            Ledger(self.output, uri),
+            tell=tell,
+            kept=f"results are kept in {place}, and python -m odvae.sync{option} uploads them",
+        )
+        self._mirror = mirror
+        try:
+            yield
+        finally:
+            self._mirror = None
+            mirror.close()
 
-def _experiment_id(client: "MlflowClient", artifact_dir: Path | None) -> str:
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    if experiment is not None:
-        return str(experiment.experiment_id)
-    # MLflow's default would be a folder below the directory this process happens to start in.
-    location = None if artifact_dir is None else artifact_dir.as_uri()
-    return client.create_experiment(EXPERIMENT, artifact_location=location)
+    def share(self, *run_ids: str) -> None:
+        """Within ``mirrored``: there is something new of these runs."""
+        if self._mirror is not None:
+            for run_id in run_ids:
+                self._mirror.feed(run_id)
+
+    def uploader(self, uri: str) -> Uploader:
+        """What copies this folder's runs to an address.
+
+        Raises:
+            Unreachable: it does not answer, or not as an MLflow that may be used.
+            SameStore: it is where the runs are already.
+        """
+        server = Store.at(uri, self.output)
+        if server.identity == self.identity:
+            raise SameStore(f"{VARIABLE}={shown(uri)} is the store of {self.output} itself")
+        return Uploader(self, server, Ledger(self.output, uri))
+
+    def _log(self, run_id: str, *, resumed: bool) -> RunLog:
+        self.share(run_id)
+        return RunLog(self.client, run_id, resumed=resumed, written=partial(self.share, run_id))
 
 
 def _quoted(value: str) -> str:

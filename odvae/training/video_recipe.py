@@ -6,7 +6,6 @@ adversarial term, turns of model and discriminator.
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,6 +19,7 @@ from odvae.training.discriminator import PatchDiscriminator
 from odvae.training.ema import Ema
 from odvae.training.objective import Losses, Objective, Place
 from odvae.training.safety import Watch
+from odvae.training.seeded import seeded
 from odvae.training.state import MODEL, TrainingState
 from odvae.training.team import Alone, Team
 
@@ -91,9 +91,7 @@ class VideoLoss:
         """Standard normal, (B, C, t, h, w), each clip by itself."""
         clips = []
         for number, clip in enumerate(like, start=place.first_clip):
-            entropy = [self.seed, place.step, number]
-            seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
-            generator = torch.Generator(like.device).manual_seed(seed)
+            generator = seeded(self.seed, place.step, number, device=like.device)
             clips.append(torch.empty_like(clip).normal_(generator=generator))
         return torch.stack(clips)
 

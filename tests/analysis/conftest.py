@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import Runs, load
-from tests.analysis import synthetic
+from analysis import Runs, load, load_generations
+from tests.analysis import synthetic, synthetic_generations
 
 _MAGIC = {".png": b"\x89PNG", ".pdf": b"%PDF"}
 
@@ -47,6 +47,17 @@ def methods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 def starts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """Invented runs of initialisations with several kinds of operators."""
     yield from map(load, _filled(tmp_path_factory, synthetic.fill_starts))
+
+
+@pytest.fixture(scope="session")
+def generations_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An output folder with invented generations."""
+    yield from _filled(tmp_path_factory, synthetic_generations.fill)
+
+
+@pytest.fixture(scope="session")
+def generations(generations_dir: Path) -> Runs:
+    return load_generations(generations_dir)
 
 
 def _filled(factory: pytest.TempPathFactory, fill: Callable[[Path], object]) -> Iterator[Path]:

@@ -18,12 +18,20 @@ from analysis import (
     frame_position,
     latents,
     load,
+    load_generations,
+    page,
 )
 from analysis.comparable import Factor
-from analysis.looks import evaluation_metrics, in_order, looks, perceptual_metric
+from analysis.looks import (
+    evaluation_metrics,
+    in_order,
+    looks,
+    perceptual_metric,
+    sample_distance_label,
+)
 from analysis.page import describe
 from odvae.tracking import Status, Store
-from tests.analysis import synthetic
+from tests.analysis import synthetic, synthetic_generations
 
 Draw = Callable[..., Path]
 
@@ -67,11 +75,15 @@ def test_comparison(runs: Runs, tmp_path: Path, by: Factor) -> None:
 
 
 def test_figure_4_has_a_row_by_variant_and_one_by_initialisation(
-    runs: Runs, tmp_path: Path
+    runs: Runs, generations: Runs, tmp_path: Path
 ) -> None:
-    png = figure4.draw(figure4.select(runs), name="figure", folder=tmp_path)
+    png = figure4.draw(figure4.select(runs, generations), name="figure", folder=tmp_path)
     table = pd.read_csv(png.with_suffix(".csv"))
-    assert set(table["metric"]) == {"psnr_db", "lpips_squeeze"}  # nobody generated anything
+    sampled = table["metric"] == synthetic_generations.FRECHET
+    assert set(table.loc[sampled, "by"]) == {"variant", "init"}
+    assert set(table.loc[sampled, "step"]) == set(synthetic_generations.LOOKS)
+    table = table[~sampled]
+    assert set(table["metric"]) == {"psnr_db", "lpips_squeeze"}
     assert set(table["step"]) == set(synthetic.STEPS)
     assert set(table.loc[table["by"] == "variant", "level"]) == {"1", "2", "3", "4"}
     start = table[(table["metric"] == "psnr_db") & (table["step"] == 0) & (table["by"] == "init")]
@@ -81,15 +93,41 @@ def test_figure_4_has_a_row_by_variant_and_one_by_initialisation(
 def test_figure_4_is_drawn_of_one_row_but_not_of_none(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     with pytest.raises(NoRuns, match="experiment=variants"):
-        figure4.select(load(tmp_path))
+        figure4.select(load(tmp_path), load_generations(tmp_path))
     for variant in ("1", "4"):
-        log = store.resume(synthetic.add(store, variant=variant))
-        log.metrics({figure4.GENERATION_FVD: 900.0}, 50)
+        synthetic.add(store, variant=variant)
+    rows = figure4.select(load(tmp_path), load_generations(tmp_path))
+    assert set(rows) == {"variant"} and rows["variant"].generated is None
+    png = figure4.draw(rows, name="figure", folder=tmp_path)
+    assert set(pd.read_csv(png.with_suffix(".csv"))["metric"]) == {"psnr_db", "lpips_squeeze"}
+
+
+def test_figure_4_tells_fvd_from_other_distances(generations: Runs, tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    for variant in ("1", "4"):
+        log = store.resume(synthetic_generations.add(store, variant=variant))
+        log.metrics({"generation/fvd_generation": 900.0}, 600)
         log.finish(Status.FINISHED)
-    selections = figure4.select(load(tmp_path))
-    assert set(selections) == {"variant"}
-    png = figure4.draw(selections, name="figure", folder=tmp_path)
-    assert figure4.GENERATION_FVD in set(pd.read_csv(png.with_suffix(".csv"))["metric"])
+    of_i3d = figure4.select(load(tmp_path), load_generations(tmp_path))["variant"]
+    assert of_i3d.trained is None and of_i3d.distance == "fvd_generation"
+    assert sample_distance_label("fvd_generation") == "FVD, I3D ↓"
+    untrained = figure4.select(load(tmp_path), generations)["variant"]
+    assert untrained.distance == synthetic_generations.FRECHET
+    assert "FVD" not in sample_distance_label(synthetic_generations.FRECHET)
+
+
+def test_figure_4_says_which_command_makes_its_panels(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(page, "say", lambda axes, title, text: said.append(text))
+    figure4.draw(figure4.select(runs, load_generations(tmp_path)), name="x", folder=tmp_path)
+    assert said == [
+        "no generations by variant yet; make them: "
+        "python -m odvae.run -m task=generate variant=1,2,3,4 init=tail",
+        "no generations by initialisation yet; make them: "
+        "python -m odvae.run -m task=generate init=random,inflate,tail",
+    ]
 
 
 def test_frame_position(runs: Runs, tmp_path: Path) -> None:

@@ -7,11 +7,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import NoRuns, Runs, choose, figure4, load, load_benchmarks, record
+from analysis import (
+    NoRuns,
+    Runs,
+    choose,
+    figure4,
+    generated,
+    load,
+    load_benchmarks,
+    load_generations,
+    record,
+)
 from analysis.comparable import Factor
 from analysis.recorded import RecordedRuns, source
 from odvae.tracking import Status, Store
-from tests.analysis import synthetic
+from tests.analysis import synthetic, synthetic_generations
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 ENVIRONMENT = {"processor": "a CPU", "gpu": None, "threads": 2, "python": "3.11"}
@@ -75,8 +85,9 @@ def test_the_figure_and_its_numbers_say_so(
     assert choose(load(logged, recorded_dir=recorded), by="init").source == ""
     numbers = {}
     for output_dir in (logged, empty):
-        selections = figure4.select(load(output_dir, recorded_dir=recorded))
-        png = figure4.draw(selections, name=output_dir.name, folder=tmp_path)
+        runs = load(output_dir, recorded_dir=recorded)
+        rows = figure4.select(runs, load_generations(output_dir, recorded_dir=recorded))
+        png = figure4.draw(rows, name=output_dir.name, folder=tmp_path)
         numbers[output_dir] = pd.read_csv(png.with_suffix(".csv"))
     assert set(numbers[empty].pop("runs_from")) == {words}
     assert "runs_from" not in numbers[logged]
@@ -152,6 +163,42 @@ def test_runs_of_two_machines_are_not_recorded_together(
     options = ["--by", "init", "--output-dir", str(tmp_path), "--to", str(tmp_path / "to")]
     assert record.main(options) == 2
     assert "2 machines" in capsys.readouterr().err
+
+
+def test_generations_are_recorded_apart_from_trainings(tmp_path: Path, empty: Path) -> None:
+    store = Store.open(tmp_path / "outputs")
+    for variant in ("1", "4"):
+        synthetic.add(store, variant=variant)
+        log = store.resume(synthetic_generations.add(store, variant=variant))
+        log.text(json.dumps(ENVIRONMENT), "environment.json")
+        log.finish(Status.FINISHED)
+    folder = tmp_path / "experiments"
+    options = ["--by", "variant", "--only", "task=generate", "--only", "data=synthetic"]
+    options += ["--output-dir", str(tmp_path / "outputs")]
+    options += ["--to", str(folder / "generation" / "results")]
+    assert record.main(options) == 0
+    of_logged = generated.largest(load_generations(tmp_path / "outputs"))
+    runs = load_generations(empty, recorded_dir=folder)
+    of_recorded = generated.largest(runs)
+    place = "experiments/generation/results"
+    assert of_recorded.source == f"recorded runs of {place}, a CPU, 2 threads"
+    assert of_recorded.levels == of_logged.levels == ["1", "4"]
+    assert of_recorded.setting == of_logged.setting
+    assert generated.facts(of_recorded) == generated.facts(of_logged)
+    for metric in ("loss", "validation_loss", synthetic_generations.FRECHET):
+        a, b = (one.history(f"generation/{metric}") for one in (of_recorded, of_logged))
+        _assert_same(a, b)
+    _assert_same(*(one.last("generation/train_steps_per_s") for one in (of_recorded, of_logged)))
+    with pytest.raises(NoRuns):
+        choose(load(empty, recorded_dir=folder), by="variant")
+
+
+def test_generations_are_compared_by_what_makes_a_vae(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--by", "objective", "--only", "task=generate", "--to", str(tmp_path)]
+    assert record.main([*options, "--output-dir", str(tmp_path)]) == 2
+    assert "one of variant, init, model for task=generate, got obj" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("by", ["variant", "init", "start", "model", "tiling"])

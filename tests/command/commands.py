@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from odvae.experiment.launch import PARENT_RUN_VARIABLE, LaunchedJob
+from odvae.experiment.launch import PARENT_RUN_VARIABLE, Backend, JobSource
 from odvae.experiment.progress import STATUS_FILE_VARIABLE, JobStatus
 from odvae.run import main
 
@@ -53,18 +53,20 @@ def run_here(folder: Path, *arguments: str, environment: Mapping[str, str] | Non
 
 
 def launch_here(
-    jobs: Sequence[LaunchedJob],
+    source: JobSource,
     *,
+    backend: Backend,
     parallel: int,
     parent_id: str,
     console: Console,
     devices: int = 1,
 ) -> None:
     """Run the jobs of a sweep one after the other in this process: saves their start."""
-    for job in jobs:
+    while (job := source.next()) is not None:
         environment = {STATUS_FILE_VARIABLE: str(job.status_file), PARENT_RUN_VARIABLE: parent_id}
         job.returncode = run_here(Path.cwd(), *job.overrides, environment=environment).code
         job.status = JobStatus.read(job.status_file)
+        source.ended(job)
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":

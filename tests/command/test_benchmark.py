@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from odvae.anatomy import Clip, describe
+from odvae.experiment.launch import JobSource
 from odvae.model import ODVAE, Architecture, Compression
 from odvae.tracking import LoggedRun, Store
 from tests.command.commands import Ran, launch_here, run_here
@@ -81,7 +82,6 @@ def test_a_sweep_logs_and_shows_every_case(folder: Path, monkeypatch: pytest.Mon
 
     def launch_and_count(*arguments: object, **options: object) -> None:
         parallel.append(options["parallel"])
-        options.pop("devices", None)
         launch_here(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("odvae.experiment.sweep.launch", launch_and_count)
@@ -107,8 +107,8 @@ def test_precisions_of_a_sweep_are_different_cases(
 ) -> None:
     started: list[int] = []
 
-    def launch_none(jobs: list[object], **_: object) -> None:
-        started.append(len(jobs))
+    def launch_none(source: JobSource, **_: object) -> None:
+        started.append(source.total)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("odvae.experiment.sweep.launch", launch_none)

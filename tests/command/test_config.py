@@ -22,7 +22,9 @@ from odvae.vaes.methods import Method
 
 CONF = config_files.conf()
 OPTIONS = [
-    (str(file.parent.relative_to(CONF)), file.stem) for file in sorted(CONF.glob("*/**/*.yaml"))
+    (str(file.parent.relative_to(CONF)), file.stem)
+    for file in sorted(CONF.glob("*/**/*.yaml"))
+    if file.parent.name != "study"  # of a sweep, see tests/study
 ]
 EXPERIMENTS = sorted(file.parent.name for file in config_files.experiments().glob("*/*.yaml"))
 NEEDS = {("data", "folder"): ["data.path=videos"], ("task", "evaluate"): ["checkpoint=vae"]}
@@ -40,7 +42,15 @@ SET_BY_PRESETS = {
     *(f"data.{name}" for name in ("clip_frames", "size_px", "short_side_px", "eval_clips")),
     *(f"train.{name}" for name in ("batch", "steps", "learning_rate", "learning_rate_random")),
     "losses.adversarial.start_step",
+    *(
+        f"generation.{name}"
+        for name in ("steps", "clip_frames", "frame_stride", "samples", "curve_points", "probe")
+    ),
+    "denoiser.size",
+    *(f"diffusion.{name}" for name in ("prediction", "batch", "learning_rate", "ema_decay")),
+    "sampling.steps",
 }
+OF_GENERATION = ("latents.", "generation.", "denoiser.", "diffusion.", "sampling.")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -161,7 +171,7 @@ NO_MATTER |= {
     "data.fold",  # of UCF101
     "train.keep_last",
 }
-NO_MATTER |= {name for name in field_names() if name.startswith(("benchmark.", "latents."))}
+NO_MATTER |= {name for name in field_names() if name.startswith(("benchmark.", *OF_GENERATION))}
 IN_GROUPS, IN_CHUNKS = {"tiling.group_frames"}, {"tiling.chunk_frames"}
 IN_TILES = {"tiling.tile_px", "tiling.overlap"}
 IF_TILED = {"tiling.certificate"}
@@ -219,6 +229,20 @@ def test_the_digest_tells_results_apart(overrides: list[str], unread: set[str]) 
         if changed.digest() == config.digest():
             same.add(name)
     assert same == NO_MATTER | unread
+
+
+def test_a_generation_is_told_by_its_own_fields_too() -> None:
+    config = _composed("task=generate", "preset=smoke")
+    same = set()
+    for name in field_names():
+        if name.startswith(OF_GENERATION):
+            changed = copy.deepcopy(config)
+            section, last = name.split(".")
+            setattr(
+                getattr(changed, section), last, _other(getattr(getattr(config, section), last))
+            )
+            same |= {name} if changed.digest() == config.digest() else set()
+    assert same == {"generation.videos", "latents.batch", "sampling.batch"}
 
 
 def _other(value: Any) -> Any:

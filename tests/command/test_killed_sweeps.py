@@ -5,8 +5,7 @@ import random
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from subprocess import Popen
 
@@ -16,6 +15,7 @@ from torch.testing import assert_close
 from odvae.model import load
 from odvae.tracking import LoggedRun, Store
 from tests.command.commands import QUICK, run_alone, start
+from tests.command.processes import alive, children, needs_proc, wait
 
 pytestmark = pytest.mark.slow
 
@@ -29,48 +29,24 @@ SWEEP = (
     "train.log_every_steps=1",
     "hydra.launcher.parallel=1",
 )
-PATIENCE_S = 600
 
 
 def _runs(folder: Path) -> list[LoggedRun]:
     return Store.open(folder / "outputs").find({"odvae.kind": "run"})
 
 
-def _children(pid: int) -> Iterator[int]:
-    """Processes whose parent is ``pid``; ends that come while we look are no matter."""
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(status.read_text().rpartition(")")[2].split()[1]) == pid:
-                yield int(status.parent.name)
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    with suppress(OSError):
-        state: str = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
-    return False
-
-
-def _wait(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "the sweep does not get there"
-        time.sleep(0.05)
-
-
 def _kill(sweep: "Popen[str]") -> list[int]:
     """Kill the sweep's own process; returns those that it had started."""
-    children = list(_children(sweep.pid))
+    started = list(children(sweep.pid))
     os.kill(sweep.pid, signal.SIGKILL)
     sweep.communicate()
-    return children
+    return started
 
 
 def _kill_all(sweep: "Popen[str]") -> None:
     """Kill the sweep and its jobs together, as a machine that goes down does."""
     os.kill(sweep.pid, signal.SIGSTOP)  # it starts no other job meanwhile
-    for child in _children(sweep.pid):
+    for child in children(sweep.pid):
         os.kill(child, signal.SIGKILL)
     _kill(sweep)
 
@@ -84,7 +60,7 @@ def _in_second_job(folder: Path) -> bool:
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_a_killed_sweep_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
@@ -99,7 +75,7 @@ def test_a_killed_sweep_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     time.sleep(delay_s)
     _kill_all(sweep)
     sweep = start(killed, *SWEEP)
-    _wait(lambda: _in_second_job(killed))
+    wait(lambda: _in_second_job(killed))
     time.sleep(random.uniform(0, 0.3))
     _kill_all(sweep)
     finished_before = {run.run_id: run for run in _runs(killed) if run.status == "FINISHED"}
@@ -140,19 +116,19 @@ def _nothing_is_stored_twice(folder: Path) -> None:
     assert repeated == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
+@needs_proc
 def test_jobs_end_with_their_sweep(tmp_path: Path) -> None:
     sweep = start(tmp_path, *SWEEP, "train.steps=100000")
-    _wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
+    wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
     jobs = _kill(sweep)
     assert len(jobs) == 1
     time.sleep(2)
-    assert not any(_alive(job) for job in jobs)
+    assert not any(alive(job) for job in jobs)
 
 
 def test_an_interrupted_sweep_closes_its_runs(tmp_path: Path) -> None:
     sweep = start(tmp_path, *SWEEP, "train.steps=100000")
-    _wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
+    wait(lambda: any(tmp_path.glob("outputs/runs/*/checkpoints/state_*.pt")))
     sweep.send_signal(signal.SIGINT)
     _, told = sweep.communicate(timeout=60)
     assert sweep.returncode == 130

@@ -111,7 +111,7 @@ WRONG = {
     ("model=wan", "task=train"): ("model=wan is not trained here", "odvae, sd_vae, svd_vae"),
     ("model=tats", "task=train"): ("model=tats is not trained here",),
     ("model=sd_vae", "weights.wan=model"): (
-        "weights.wan=model is read with task=evaluate, benchmark and encode only",
+        "weights.wan=model is read with task=evaluate, benchmark, encode and generate only",
     ),
     ("task=evaluate", "model=sd_vae", "weights.sd_vae=model"): (
         "weights.sd_vae=model holds variant 4",

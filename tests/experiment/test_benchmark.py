@@ -8,7 +8,7 @@ from torch import Tensor
 
 from odvae.anatomy import Clip, describe
 from odvae.experiment.benchmark import CoderCost, Measurement, measure
-from odvae.experiment.machine import best_convolution_gflops, hardware
+from odvae.experiment.machine import best_convolution_gflops
 from odvae.experiment.peak_memory import peak_growth_mb
 from odvae.inference import Tiling
 from odvae.model import ODVAE, ClipLengths, Compression, LatentScaling, Posterior
@@ -126,6 +126,5 @@ def test_the_peak_is_what_a_call_allocates() -> None:
     assert again_mb is not None and again_mb < 10
 
 
-def test_a_machine_has_a_name_and_a_rate() -> None:
-    assert hardware(CPU).endswith(("thread", "threads"))
+def test_a_machine_has_a_rate() -> None:
     assert best_convolution_gflops(Arithmetic(CPU, Precision.fp32), budget_s=0.05) > 0.1

@@ -12,7 +12,8 @@ from odvae.compose import compose_run
 from odvae.errors import UserError
 from odvae.experiment import dry_run, speed
 from odvae.experiment.dry_run import RunCost, estimate_run, print_costs
-from odvae.experiment.speed import Hardware, hardware, measured_flops_per_s
+from odvae.experiment.hardware import Hardware
+from odvae.experiment.speed import measured_flops_per_s
 from odvae.training.precision import Precision
 from tests.command.commands import run_here
 from tests.experiment.test_step_cost import CLIP, SPEC
@@ -99,7 +100,6 @@ def test_speed_is_measured_and_leaves_no_trace() -> None:
     rate = measured_flops_per_s(SPEC.architecture, CLIP, CPU, clips=2, channels_last=True)
     assert 1e7 < rate < 1e14
     torch.testing.assert_close(torch.get_rng_state(), before)
-    assert hardware(CPU.device).memory_bytes > 2**28
 
 
 def test_large_clips_are_cropped_to_be_quick() -> None:

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from odvae.errors import UserError
 from odvae.generation.diffusion_config import DiffusionConfig
 from odvae.generation.probe import ProbeBudget, ProbeResult, pooled, probe
-from odvae.generation.sampling import SamplingConfig
+from odvae.generation.sampling_config import SamplingConfig
 from tests.generation.made_latents import SHAPE, MadeLatents, normal_latents
 from tests.training.tiny import CPU
 

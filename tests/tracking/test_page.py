@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 from odvae import page as command
 from odvae.errors import UserError
 from odvae.tracking import LoggedRun, RunLog, Status, Store
+from odvae.tracking.logged import NOTE_TAG
 from odvae.tracking.page import KIND_TAG, VIEW_TAG, columns, envelope, route, view_state
 from odvae.tracking.page_server import HOST, check_port, server_command
-from odvae.tracking.run_log import NOTE_TAG
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,19 @@ def test_the_columns_are_those_that_matter(run: LoggedRun) -> None:
         *("tags.`variant`", "tags.`init`", "tags.`seed`", "tags.`protocol.name`"),
         *("metrics.`eval/psnr_db`", "metrics.`eval/ssim`", "metrics.`eval/lpips_alex`"),
         *(f"metrics.`cost/{c}`" for c in ("encode_clips_per_s", "parameters_millions", "wall_s")),
+    ]
+
+
+def test_a_generation_shows_what_came_of_it(run: LoggedRun) -> None:
+    names = ["train_steps_per_s", "validation_loss", "loss", "clips"]
+    names += ["kvd_untrained_r3d18_generation", "fvd_untrained_r3d18_generation"]
+    metrics = run.metrics | {f"generation/{name}": 1.0 for name in names}
+    shown = [name for name in columns([replace(run, metrics=metrics)]) if "generation/" in name]
+    assert shown == [
+        "metrics.`generation/validation_loss`",
+        "metrics.`generation/fvd_untrained_r3d18_generation`",
+        "metrics.`generation/kvd_untrained_r3d18_generation`",
+        "metrics.`generation/train_steps_per_s`",
     ]
 
 

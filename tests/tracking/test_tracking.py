@@ -169,12 +169,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["http://127.0.0.1:9", "nonsense://"])
-def test_a_server_that_cannot_be_used_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str
+def test_a_folder_s_store_needs_no_server(
+    store: Store, monkeypatch: pytest.MonkeyPatch, server: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert Store.open(store.output).uri == store.uri
     with pytest.raises(UserError) as error:
-        Store.open(tmp_path)
+        Store.at(server, store.output)
     assert str(error.value).startswith(f"MLFLOW_TRACKING_URI={server}: cannot be used: ")
     assert "\n" not in str(error.value)
