@@ -15,13 +15,8 @@ from odvae.generation.denoiser import Denoiser, build
 from odvae.generation.diffusion import diffusion_objective, initial_state
 from odvae.generation.diffusion_config import DiffusionConfig, Prediction
 from odvae.generation.gallery import contact_sheet, write_sample
-from odvae.generation.sampling import (
-    SamplingConfig,
-    Scheduler,
-    decode_samples,
-    random_classes,
-    sample,
-)
+from odvae.generation.sampling import decode_samples, random_classes, sample
+from odvae.generation.sampling_config import SamplingConfig, Scheduler
 from odvae.inference import Tiling, encode_video
 from odvae.model import Compression, LatentScaling
 from odvae.training.loop import train
