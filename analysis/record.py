@@ -85,10 +85,16 @@ def record(output_dir: Path, *, by: What, only: Mapping[str, str], to: Path) -> 
 
 
 def _environment(store: Store, run_ids: Sequence[str]) -> object:
-    """The machine and versions of all these runs."""
+    """The machine and versions of all these runs: of packages, those that all of them had.
+
+    What was installed beside the runs while they went on is nothing that they used.
+    """
     environments = [
         json.loads(store.artifact(run_id, ENVIRONMENT).read_text()) for run_id in run_ids
     ]
+    common = set.intersection(*(set(one["packages"]) for one in environments))
+    for one in environments:
+        one["packages"] = {name: one["packages"][name] for name in sorted(common)}
     different = {json.dumps(one, sort_keys=True) for one in environments}
     if len(different) > 1:
         raise UserError(f"these runs come from {len(different)} machines or sets of versions")
