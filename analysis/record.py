@@ -92,9 +92,10 @@ def _environment(store: Store, run_ids: Sequence[str]) -> object:
     environments = [
         json.loads(store.artifact(run_id, ENVIRONMENT).read_text()) for run_id in run_ids
     ]
-    common = set.intersection(*(set(one["packages"]) for one in environments))
-    for one in environments:
-        one["packages"] = {name: one["packages"][name] for name in sorted(common)}
+    packages = [one.get("packages", {}) for one in environments]
+    common = sorted(set.intersection(*map(set, packages)))
+    for one, known in zip(environments, packages, strict=True):
+        one["packages"] = {name: known[name] for name in common}
     different = {json.dumps(one, sort_keys=True) for one in environments}
     if len(different) > 1:
         raise UserError(f"these runs come from {len(different)} machines or sets of versions")
