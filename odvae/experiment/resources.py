@@ -5,21 +5,26 @@ from collections.abc import Sequence
 
 import torch
 
+from odvae.experiment.cgroup import cpu_limit
+from odvae.experiment.hardware import ram
+
 _MEMORY_PER_JOB_BYTES = 4 * 2**30  # beyond it, fewer jobs run at a time
 _MAX_PARALLEL = 8
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use, a container's limit counted; at least 1."""
+    bound_to = hasattr(os, "sched_getaffinity")
+    there = len(os.sched_getaffinity(0)) if bound_to else os.cpu_count() or 1
+    limit = cpu_limit()
+    return there if limit is None else max(1, min(there, int(limit)))
 
 
 def parallel_jobs(jobs: int, *, devices: int = 1) -> int:
     """How many run at a time, with so many GPUs or processes each: as many as there is room for."""
     if torch.cuda.is_available():
         return max(1, min(jobs, torch.cuda.device_count() // devices))
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    by_memory = memory_bytes // _MEMORY_PER_JOB_BYTES
+    by_memory = ram().total_bytes // _MEMORY_PER_JOB_BYTES
     return max(1, min(jobs, cores() // devices, by_memory // devices, _MAX_PARALLEL))
 
 
