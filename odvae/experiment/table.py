@@ -89,11 +89,12 @@ def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
     differing = [tag for tag in _SETTING_TAGS if len(_values(measured, tag)) > 1]
     words = {run.run_id: [f"{tag}={run.tags.get(tag)}" for tag in differing] for run in measured}
     if "preset" not in differing:  # a preset's name stands for all that it sets
-        names = {name for run in measured for name in run.params} - _COLUMNS_OF_THEIR_OWN
-        for name in sorted(names):
-            if len({run.params.get(name) for run in measured}) > 1:
+        # What a run does not tell, an older one say, does not set others apart from it.
+        told = set.intersection(*(set(run.params) for run in measured)) if measured else set()
+        for name in sorted(told - _COLUMNS_OF_THEIR_OWN):
+            if len({run.params[name] for run in measured}) > 1:
                 for run in measured:
-                    words[run.run_id].append(f"{name}={run.params.get(name)}")
+                    words[run.run_id].append(f"{name}={run.params[name]}")
     for run in measured:
         same = [other for other in measured if method_of(other.tags) is method_of(run.tags)]
         if len(_values(same, "weights")) > 1:

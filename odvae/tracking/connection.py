@@ -3,7 +3,8 @@
 import logging
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def open_folder(root: Path) -> tuple["MlflowClient", "Experiment"]:
         OSError, sqlite3.Error: it cannot be written.
     """
     # MLflow fails when two processes initialise one fresh database.
-    with FileLock(root / "mlflow.lock"):
+    with FileLock(root / "mlflow.lock"), _made_whole(root):
         with closing(sqlite3.connect(root / DATABASE)) as database:
             # Readers and a writer no longer wait for each other; the file remembers it.
             database.execute("PRAGMA journal_mode=WAL")
@@ -64,6 +65,22 @@ def open_folder(root: Path) -> tuple["MlflowClient", "Experiment"]:
             raise UserError(
                 f"output_dir={root}: its {DATABASE} cannot be used: {reason(error)}"
             ) from error
+
+
+@contextmanager
+def _made_whole(root: Path) -> Iterator[None]:
+    """MLflow cannot use a database whose making was cut short: that one is made anew.
+
+    While the mark is there nobody has stored anything yet: a store is given away without it.
+    """
+    unfinished = root / f"{DATABASE}.unfinished"
+    if unfinished.exists():
+        for part in ("-wal", "-shm", "-journal", ""):
+            (root / f"{DATABASE}{part}").unlink(missing_ok=True)
+    elif not (root / DATABASE).exists():
+        unfinished.touch()
+    yield
+    unfinished.unlink(missing_ok=True)
 
 
 def open_shared(uri: str, root: Path) -> tuple["MlflowClient", "Experiment"]:

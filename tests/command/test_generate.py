@@ -1,7 +1,6 @@
 """``task=generate``: a VAE, trained first where there is none, and a denoiser on its latents."""
 
 import signal
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from odvae.generation.saved_denoiser import load_denoiser
 from odvae.model import ODVAE
 from odvae.tracking import LoggedRun, Store
 from tests.command.commands import QUICK, Ran, run_here, start
+from tests.command.processes import wait
 from tests.data.made_sources import make_ucf101
 from tests.data.made_videos import FORMATS, make_video
 
@@ -167,6 +167,11 @@ def test_classes_guide_the_samples(tmp_path: Path) -> None:
     assert denoiser.classes is not None and denoiser.classes > 1
 
 
+def _new_states(folder: Path, known: set[Path]) -> set[Path]:
+    """Checkpoints that were written since those known."""
+    return set(folder.glob("killed/runs/*/checkpoints/state_*.pt")) - known
+
+
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_denoiser(folder: Path) -> None:
     line = (
@@ -178,11 +183,14 @@ def test_killed_and_resumed_it_ends_with_the_same_denoiser(folder: Path) -> None
         "generation.samples=2",
     )
     assert run_here(folder, *line, "output_dir=whole").code == 0
-    for after_s in (6.0, 9.0, 12.0):
+    states: set[Path] = set()
+    for _ in range(3):
         process = start(folder, *line, "output_dir=killed")
-        time.sleep(after_s)
+        wait(lambda: bool(_new_states(folder, states)))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it had ended before"
+        states |= _new_states(folder, states)
     assert run_here(folder, *line, "output_dir=killed").code == 0
     weights = [
         load_file(next((folder / place).glob("runs/*/denoiser/model.safetensors")))
