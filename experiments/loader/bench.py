@@ -5,21 +5,16 @@ python experiments/loader/bench.py FOLDER [--clips 24] [--frames 17] [--workers 
 
 import argparse
 import csv
-import ctypes
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import av
-import numpy as np
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
+from bare import BATCH, Loop, bare_loop
+from memory import Memory, measure_memory
 
 from odvae.data import (
     Augment,
@@ -31,22 +26,15 @@ from odvae.data import (
     VideoRange,
     open_source,
     prefetch,
-    resize_short_side,
-    to_pixels,
 )
-from odvae.data.index import VideoIndex, index_video
 from odvae.data.shards import Reencode, ShardCache, ShardClips, ShardWriter, open_shards
 from odvae.experiment.artifacts import environment
 from odvae.training.precision import Device, Precision, resolve
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = ((64, 80), (256, 256))  # side of the crop and short side of the video, in px
-BATCH = 1
-MEMORY_CLIPS, MEMORY_EVERY = 2000, 200
 BARE, BARE_RESIZED = "bare decode", "bare decode, resize, crop"
 SEEKING, KEPT, SHARDS = "loader, nothing kept", "loader, kept in memory", "loader, shards"
-
-Loop = Callable[[range], None]  # reads the clips of these steps
 
 
 @dataclass(frozen=True)
@@ -65,78 +53,6 @@ class Timed:
     def clips_per_s(self) -> float:
         """Clips in a second."""
         return self.clips / self.seconds
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Of the whole process, after so many clips."""
-
-    clips: int
-    resident_mb: float
-    allocated_mb: float
-
-
-class Recording(FrameStore):
-    """Reads nothing, and notes which windows are drawn."""
-
-    def __init__(self, short_side_px: int) -> None:
-        super().__init__(short_side_px, budget_mb=0)
-        self.windows: list[tuple[Path, int]] = []
-
-    def window(
-        self, video: VideoRange, start: int, *, count: int, stride: int = 1
-    ) -> NDArray[np.uint8]:
-        """Black."""
-        self.windows.append((video.path, start))
-        return np.zeros((count, self.short_side_px, self.short_side_px, 3), np.uint8)
-
-
-def bare_frames(
-    path: Path, start: int, *, count: int, index: VideoIndex
-) -> list[NDArray[np.uint8]]:
-    """What anyone would write: open, seek to the key frame, decode on, convert what is wanted."""
-    assert index.pts is not None, path
-    first_pts = index.pts[start]
-    key = int(np.searchsorted(index.key_pts, first_pts, side="right")) - 1
-    converter = VideoReformatter()
-    frames: list[NDArray[np.uint8]] = []
-    with av.open(str(path)) as container:
-        stream = container.streams.best("video")
-        assert isinstance(stream, VideoStream)
-        if key > 0:
-            container.seek(int(index.key_pts[key]), stream=stream)
-        for frame in container.decode(stream):
-            if frame.pts is not None and frame.pts >= first_pts:
-                rgb = converter.reformat(frame, format="rgb24", threads=1)
-                frames.append(np.asarray(rgb.to_ndarray(), dtype=np.uint8))
-            if len(frames) == count:
-                return frames
-    raise ValueError(f"{path}: {len(frames)} of {count} frames from {start} on")
-
-
-def bare_loop(
-    ranges: list[VideoRange], config: DataConfig, *, workers: int, is_resized: bool
-) -> Loop:
-    """The windows that ``TrainingClips`` draws, read without any of its code."""
-    indexes = {video.path: index_video(video.path) for video in ranges}
-
-    def read(window: tuple[Path, int]) -> None:
-        path, start = window
-        frames = bare_frames(path, start, count=config.clip_frames, index=indexes[path])
-        if is_resized:
-            resized = [resize_short_side(f[np.newaxis], config.short_side_px) for f in frames]
-            to_pixels(np.concatenate(resized)[:, : config.size_px, : config.size_px])
-
-    def loop(steps: range) -> None:
-        drawn = Recording(config.short_side_px)
-        clips = TrainingClips(ranges, config, seed=0, store=drawn)
-        for step in steps:
-            clips.batch(step, BATCH)
-        with ThreadPoolExecutor(workers) as pool:
-            for _ in pool.map(read, drawn.windows):
-                pass
-
-    return loop
 
 
 def loader_loop(clips: Clips, *, workers: int) -> Loop:
@@ -178,49 +94,6 @@ def measure_speed(
             seconds = time.perf_counter() - started
             cpu_s = time.process_time() - started_cpu_s
             yield Timed(config.size_px, config.short_side_px, name, number, clips, seconds, cpu_s)
-
-
-def measure_memory(clips: Clips, *, workers: int) -> Iterable[Memory]:
-    """Memory after every so many clips."""
-    batches = prefetch(clips, 0, end_step=MEMORY_CLIPS // BATCH, batch=BATCH, workers=workers)
-    for done, _ in enumerate(batches, start=1):
-        if done * BATCH % MEMORY_EVERY == 0:
-            yield Memory(done * BATCH, resident_mb(), allocated_mb())
-
-
-def resident_mb() -> float:
-    """Memory that this process holds now (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 2**10
-
-
-def allocated_mb() -> float:
-    """The part of it that malloc has handed out: without gaps that it holds for later (glibc)."""
-    libc = ctypes.CDLL("libc.so.6")
-    libc.mallinfo2.restype = _Mallinfo
-    info = libc.mallinfo2()
-    return (int(info.uordblks) + int(info.hblkhd)) / 2**20
-
-
-class _Mallinfo(ctypes.Structure):
-    """What mallinfo2 answers: see mallinfo(3)."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keepcost",
-        )
-    )
 
 
 def print_table(timed: list[Timed]) -> None:

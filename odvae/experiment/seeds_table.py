@@ -8,7 +8,7 @@ from rich.console import Console
 
 from odvae.experiment.levels import by_configuration, tell_apart
 from odvae.experiment.student import half_width
-from odvae.experiment.table import FIRST_SCORES, TITLES, Summary, logged_scores
+from odvae.experiment.table import FIRST_SCORES, Summary, logged_scores, title
 from odvae.tracking import LoggedRun, Status
 
 _NOTE = "mean ± half of the 95 % interval over seeds (Student), from 3 seeds on"
@@ -37,7 +37,7 @@ def over_seeds(runs: Sequence[LoggedRun]) -> Summary:
         [name, str(len(group)), *(_cell(list(group.values()), score) for score in scores)]
         for name, group in zip(names, groups, strict=True)
     ]
-    return Summary(["over seeds", "seeds", *(TITLES.get(name, name) for name in scores)], rows)
+    return Summary(["over seeds", "seeds", *(title(name, scored) for name in scores)], rows)
 
 
 def _scores(runs: Sequence[LoggedRun]) -> list[str]:

@@ -73,7 +73,7 @@ def summarise(runs: Sequence[LoggedRun]) -> Summary:
     others = ["other settings"] if any(own.values()) else []
     ratio = ["VCPR"] if len({method_of(run.tags) for run in runs}) > 1 else []
     head = ["run", "init", "seed", *others, "parameters M", *ratio, "PSNR dB at step 0"]
-    titles = [_title(name, runs) for name in scores]
+    titles = [title(name, runs) for name in scores]
     rows = []
     for run in runs:
         left = [label(run), run.tags.get("init", ""), run.tags.get("seed", "")]
@@ -102,7 +102,7 @@ def own_settings(runs: Sequence[LoggedRun]) -> dict[str, str]:
     return {run.run_id: " ".join(words.get(run.run_id, [])) for run in runs}
 
 
-def _title(score: str, runs: Sequence[LoggedRun]) -> str:
+def title(score: str, runs: Sequence[LoggedRun]) -> str:
     """What a column is called; a distance of too few clips for its covariances says so."""
     is_of_sets = score.startswith(("fvd", "frechet"))
     deficient = any(run.tags.get("frechet_rank_deficient") == "True" for run in runs)

@@ -167,9 +167,14 @@ def test_classes_guide_the_samples(tmp_path: Path) -> None:
     assert denoiser.classes is not None and denoiser.classes > 1
 
 
-def _new_states(folder: Path, known: set[Path]) -> set[Path]:
-    """Checkpoints that were written since those known."""
-    return set(folder.glob("killed/runs/*/checkpoints/state_*.pt")) - known
+def _start_and_kill(folder: Path, *line: str) -> None:
+    """Kill the command right after it has written a checkpoint of its own."""
+    known = set(folder.glob("killed/runs/*/checkpoints/state_*.pt"))
+    process = start(folder, *line)
+    wait(lambda: not known >= set(folder.glob("killed/runs/*/checkpoints/state_*.pt")))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "it had ended before"
 
 
 @pytest.mark.slow
@@ -183,14 +188,8 @@ def test_killed_and_resumed_it_ends_with_the_same_denoiser(folder: Path) -> None
         "generation.samples=2",
     )
     assert run_here(folder, *line, "output_dir=whole").code == 0
-    states: set[Path] = set()
     for _ in range(3):
-        process = start(folder, *line, "output_dir=killed")
-        wait(lambda: bool(_new_states(folder, states)))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it had ended before"
-        states |= _new_states(folder, states)
+        _start_and_kill(folder, *line, "output_dir=killed")
     assert run_here(folder, *line, "output_dir=killed").code == 0
     weights = [
         load_file(next((folder / place).glob("runs/*/denoiser/model.safetensors")))

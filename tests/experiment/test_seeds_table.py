@@ -48,6 +48,15 @@ def test_a_row_a_configuration() -> None:
     ]
 
 
+def test_a_distance_of_too_few_clips_says_so() -> None:
+    deficient = {"frechet_rank_deficient": "True"}
+    runs = [
+        logged_run(seed, tags={"seed": seed, **deficient}, metrics={"eval/fvd": 9.0})
+        for seed in ("0", "1")
+    ]
+    assert over_seeds(runs).columns[-1] == "fvd rank-deficient"
+
+
 def test_runs_that_failed_take_no_part() -> None:
     runs = [*_runs([20.0, 21.0]), logged_run("x", tags={"seed": "7"}, status="FAILED")]
     assert over_seeds(runs).rows[0][1] == "2"
