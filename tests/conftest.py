@@ -1,11 +1,17 @@
 """What all tests share."""
 
 import os
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from odvae.tracking import store
 from tests.data.made_videos import FORMATS, make_video
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -15,6 +21,36 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 def _few_threads() -> None:
     """Tests run side by side: one thread each is faster than several that fight."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fresh_stores_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow takes seconds to make a database: all but the first in a process are copies of it."""
+    pattern = tmp_path_factory.mktemp("store")
+    really_open = store.open_folder
+
+    def opened(root: Path) -> Any:
+        database = root / "mlflow.db"
+        if not database.exists() and not database.with_name("mlflow.db.unfinished").exists():
+            if not any(pattern.iterdir()):
+                really_open(pattern)
+            location = (root / "mlartifacts").as_uri()
+            with (
+                closing(sqlite3.connect(pattern / "mlflow.db")) as original,
+                closing(sqlite3.connect(database)) as copy,
+            ):
+                original.backup(copy)
+                copy.execute(
+                    "update experiments set experiment_id = ?, artifact_location = ? "
+                    "where name = 'odvae'",
+                    (random.getrandbits(60), location),
+                )
+                copy.commit()
+        return really_open(root)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "open_folder", opened)
+        yield
 
 
 @pytest.fixture(scope="session")
