@@ -35,6 +35,7 @@ NOT_IDENTITY = {
     "trainer.devices",  # who computes a part of the batch changes rounding only
     "trainer.nodes",
     "trainer.checkpoint_activations",
+    "trainer.free_activations",
     "train.log_every_steps",
     "train.checkpoint_every_s",
     "train.keep_last",

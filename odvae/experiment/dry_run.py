@@ -90,6 +90,7 @@ def estimate_run(config: RunConfig, arithmetic: Arithmetic, *, lpips_loss: bool)
         parts=trainer.accumulate,
         bf16=arithmetic.precision is Precision.bf16,
         checkpoint_activations=trainer.checkpoint_activations,
+        free_activations=trainer.free_activations,
         frozen_encoder=config.model.name.row.frozen_encoder,
         lpips=config.losses.lpips_backbone if lpips_loss else None,
         adversarial=start_step is not None and start_step < config.train.steps,

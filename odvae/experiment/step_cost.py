@@ -38,6 +38,7 @@ class StepSpec:
     parts: int = 1  # in which they are computed, one after the other
     bf16: bool = False  # autocast, over float32 weights
     checkpoint_activations: bool = False
+    free_activations: bool = False
     frozen_encoder: bool = False
     lpips: LpipsBackbone | None = None  # None: the objective is without
     adversarial: bool = False  # whether a discriminator ever plays
@@ -125,9 +126,12 @@ def _training(spec: StepSpec) -> tuple[TrainingState, video_recipe.VideoLoss]:
     state = video_recipe.initial_state(vae, TrainConfig(), Initialisation.tail, against=against)
     for module in state.modules.values():
         module.train()
-    if spec.checkpoint_activations:
+    if spec.checkpoint_activations or spec.free_activations:
         _compute_again_as_on_gpu(vae, bf16=spec.bf16)
+    if spec.checkpoint_activations:
         thrift.checkpoint_activations(vae)
+    if spec.free_activations:
+        thrift.free_activations(vae)
     lpips = Lpips(spec.lpips).to("meta") if spec.lpips is not None else None
     start = _ITS_TURN if spec.adversarial else None
     config = LossConfig(adversarial=AdversarialConfig(start_step=start))

@@ -52,6 +52,7 @@ class TrainerConfig:
     nodes: int = 1  # more than one: started by torchrun or Slurm
     accumulate: int = 1  # parts in which a process computes its part of the batch
     checkpoint_activations: bool = False  # less memory for a second forward pass; exact
+    free_activations: bool = False  # the half of that for next to no time: all but convolutions
     channels_last: bool = False  # the order of values in memory
     compile: bool = False  # with torch.compile; the first steps take minutes
 
@@ -59,6 +60,12 @@ class TrainerConfig:
         for name in ("devices", "nodes", "accumulate"):
             if getattr(self, name) < 1:
                 raise UserError(f"trainer.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("checkpoint_activations", "compile"):
+            if self.free_activations and getattr(self, name):
+                raise UserError(
+                    f"trainer.free_activations=true is of no use with trainer.{name}=true, "
+                    "which chooses itself what is kept: leave one out"
+                )
 
     @property
     def processes(self) -> int:

@@ -162,6 +162,7 @@ NO_MATTER |= {
     "trainer.devices",
     "trainer.nodes",
     "trainer.checkpoint_activations",
+    "trainer.free_activations",
     "dry_run",
     "data.workers",
     "train.log_every_steps",

@@ -86,6 +86,12 @@ def test_checkpointed_activations_trade_memory_for_flops() -> None:
     assert checkpointed.memory_bytes < 0.9 * plain.memory_bytes
 
 
+def test_freed_activations_take_less_memory_and_as_many_flops() -> None:
+    plain, freed = (step_cost(replace(MIDDLE, free_activations=on)) for on in (False, True))
+    assert freed.alone == plain.alone  # convolutions are not computed again
+    assert freed.memory_bytes < 0.95 * plain.memory_bytes
+
+
 def test_parts_divide_activations_and_not_flops() -> None:
     whole, parts = step_cost(MIDDLE), step_cost(replace(MIDDLE, parts=4))
     kept = 5 * 4 * whole.parameters  # weights, EMA, Adam's two moments, gradients
