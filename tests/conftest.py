@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from odvae.tracking import store
+from odvae.tracking.connection import open_folder
 from tests.data.made_videos import FORMATS, make_video
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -27,13 +27,12 @@ def _few_threads() -> None:
 def _fresh_stores_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """MLflow takes seconds to make a database: all but the first in a process are copies of it."""
     pattern = tmp_path_factory.mktemp("store")
-    really_open = store.open_folder
 
     def opened(root: Path) -> Any:
         database = root / "mlflow.db"
         if not database.exists() and not database.with_name("mlflow.db.unfinished").exists():
             if not any(pattern.iterdir()):
-                really_open(pattern)
+                open_folder(pattern)
             location = (root / "mlartifacts").as_uri()
             with (
                 closing(sqlite3.connect(pattern / "mlflow.db")) as original,
@@ -46,10 +45,10 @@ def _fresh_stores_are_copies(tmp_path_factory: pytest.TempPathFactory) -> Iterat
                     (random.getrandbits(60), location),
                 )
                 copy.commit()
-        return really_open(root)
+        return open_folder(root)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "open_folder", opened)
+        patch.setattr("odvae.tracking.store.open_folder", opened)
         yield
 
 
