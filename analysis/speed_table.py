@@ -25,7 +25,7 @@ _PAPER = {"encode_speed": "paper_encode_clips_per_s", "train_speed": "paper_trai
 def comparable(benchmarks: Runs, only: Mapping[str, str] | None = None) -> pd.DataFrame:
     """The newest benchmark of each case, of the largest set on one machine and of one clip size.
 
-    Where there is none, of those recorded.
+    Where there is none, of those recorded; each record is a set of its own.
 
     Args:
         benchmarks: all of them.
@@ -41,7 +41,7 @@ def comparable(benchmarks: Runs, only: Mapping[str, str] | None = None) -> pd.Da
                 table = table[table[name] == value]
         sets = [
             group.sort_values("started").drop_duplicates([*_CASE], keep="last")
-            for _, group in table.groupby([*ALIKE], sort=False)
+            for _, group in table.groupby([*ALIKE, table["recorded_in"].map(str)], sort=False)
         ]
         if sets:
             return max(sets, key=lambda group: (len(group), group["started"].max()))

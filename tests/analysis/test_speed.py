@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis import NoRuns, load, load_benchmarks, speed
+from analysis.record import record
 from analysis.speed_table import cases, comparable
 from odvae.tracking import Status, Store
 from tests.analysis import synthetic
@@ -46,6 +47,7 @@ def _add(
             f"{side}_peak_mb": 100 / clips_per_s,
             f"{side}_peak_fraction": clips_per_s / 50,
         }
+    log.text('{"processor": "a CPU", "threads": 2}', "environment.json")
     log.metrics({f"benchmark/{name}": value for name, value in values.items()}, 0)
     log.finish(status)
 
@@ -136,3 +138,13 @@ def test_benchmarks_are_in_no_other_figure(folder: Path) -> None:
     assert "benchmark" not in set(load(folder).table["task"])
     with pytest.raises(NoRuns, match="task=benchmark"):
         comparable(load_benchmarks(folder), {"hardware": "a third"})
+
+
+def test_records_are_not_mixed(folder: Path, tmp_path: Path) -> None:
+    """Each folder of results was measured by itself; of equal ones the newest stands."""
+    for width in ("16", "128"):
+        to = tmp_path / "experiments" / width / "results"
+        record(folder, by="speed", only={"model.width": width}, to=to)
+    recorded = load_benchmarks(tmp_path / "none", recorded_dir=tmp_path / "experiments")
+    assert set(comparable(recorded)["model.width"]) == {"16"}  # of more cases
+    assert set(comparable(recorded, {"model.width": "128"})["model.width"]) == {"128"}
