@@ -52,7 +52,7 @@ class TrainerConfig:
     nodes: int = 1  # more than one: started by torchrun or Slurm
     accumulate: int = 1  # parts in which a process computes its part of the batch
     checkpoint_activations: bool = False  # less memory for a second forward pass; exact
-    free_activations: bool = False  # the half of that for next to no time: all but convolutions
+    free_activations: bool = False  # likewise, and less of both: convolutions are kept
     channels_last: bool = False  # the order of values in memory
     compile: bool = False  # with torch.compile; the first steps take minutes
 

@@ -38,8 +38,8 @@ def checkpoint_activations(vae: ODVAE) -> None:
 def free_activations(vae: ODVAE) -> None:
     """Keep inside a block what convolutions and products of matrices give, and nothing else.
 
-    Norms, swish and padded copies take little time, but two thirds of the memory: they are computed
-    again for the backward pass. The results are the same to the last bit.
+    Norms, swish and padded copies take little time but much memory: they are computed again for the
+    backward pass. The results are the same to the last bit.
     """
     _compute_again(vae, context_fn=partial(create_selective_checkpoint_contexts, _products))
 

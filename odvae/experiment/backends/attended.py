@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from odvae.experiment.launch import LaunchedJob
 from odvae.experiment.progress import PARENT_PID_VARIABLE
 
 Attend = Callable[[], int]  # runs a job; returns its exit code, negative for a signal
@@ -69,6 +70,14 @@ def attended(
         return process.wait()
 
     return attend
+
+
+def fresh_start(job: LaunchedJob) -> Path:
+    """Empty a job's log and forget orders of an earlier start; returns where orders are written."""
+    job.log.write_bytes(b"")
+    orders = job.status_file.with_suffix(".orders")
+    orders.unlink(missing_ok=True)
+    return orders
 
 
 def order(orders: Path, sent: signal.Signals) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from odvae.errors import UserError
-from odvae.experiment.backends.attended import attended, order
+from odvae.experiment.backends.attended import attended, fresh_start, order
 from odvae.experiment.backends.local import command, surroundings
 from odvae.experiment.launch import LaunchedJob
 
@@ -45,9 +45,7 @@ class JoblibProcesses:
     ) -> "JoblibProcess":
         from joblib.externals.loky import ProcessPoolExecutor
 
-        job.log.write_bytes(b"")
-        orders = job.status_file.with_suffix(".orders")
-        orders.unlink(missing_ok=True)
+        orders = fresh_start(job)
         attend = attended(
             command(job),
             {**surroundings(threads=threads, gpus=gpus), **environment},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odvae.errors import UserError
-from odvae.experiment.backends.attended import attended, order
+from odvae.experiment.backends.attended import attended, fresh_start, order
 from odvae.experiment.backends.local import command
 from odvae.experiment.launch import LaunchedJob
 from odvae.experiment.launch_plan import LaunchPlan
@@ -67,9 +67,7 @@ class RayJobs:
     ) -> "RayTask":
         import ray
 
-        job.log.write_bytes(b"")
-        orders = job.status_file.with_suffix(".orders")
-        orders.unlink(missing_ok=True)
+        orders = fresh_start(job)
         own = {name: v for name, v in os.environ.items() if name.startswith(_TAKEN_ALONG)}
         own["OMP_NUM_THREADS"] = str(self._cpus)
         attend = attended(command(job), {**own, **environment}, log=job.log, orders=orders)

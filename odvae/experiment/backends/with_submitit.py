@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odvae.errors import UserError
-from odvae.experiment.backends.attended import Attend, attended, order
+from odvae.experiment.backends.attended import Attend, attended, fresh_start, order
 from odvae.experiment.backends.local import command, surroundings
 from odvae.experiment.backends.requeued import requeued
 from odvae.experiment.launch import LaunchedJob
@@ -82,14 +82,12 @@ class SubmititJobs:
         gpus: Sequence[str],
         environment: Mapping[str, str],
     ) -> "SubmittedJob":
-        orders = job.status_file.with_suffix(".orders")
-        orders.unlink(missing_ok=True)
         if (earlier := self._still_there(job)) is not None:
             return earlier
         own = surroundings(threads=threads, gpus=gpus)
         if self._plan.launcher is Launcher.submitit_slurm:
             own = {"OMP_NUM_THREADS": str(self._plan.cpus_per_task)}
-        job.log.write_bytes(b"")
+        orders = fresh_start(job)
         attend = attended(command(job), {**own, **environment}, log=job.log, orders=orders)
         submitted = self._submit(requeued(attend, job.log))
         if self._plan.launcher is Launcher.submitit_slurm:
