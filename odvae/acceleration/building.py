@@ -25,6 +25,8 @@ from odvae.model.layers import (
 )
 from odvae.model.resampling import Downsample, SpaceTimeUpsample, SpatialUpsample
 
+_FILTERED_CHANNELS = 128  # fewer cost more to transform than it saves
+
 
 def pipeline(modules: Iterable[nn.Module], dtype: torch.dtype) -> Pipeline:
     """The stages that do what these modules do one after another.
@@ -89,8 +91,8 @@ def _wide_conv(weight: Tensor, bias: Tensor) -> FrameConv | TemporalConv:
 
 def _still(weight: Tensor) -> Kernel:
     """What convolves single frames: filtering along rows needs precision, and many channels."""
-    thin = min(weight.shape[:2]) <= THIN_CHANNELS
-    return SAME_SIZE if thin or weight.dtype.itemsize < 4 else ROW_FILTERED
+    narrow = min(weight.shape[:2]) < _FILTERED_CHANNELS
+    return SAME_SIZE if narrow or weight.dtype.itemsize < 4 else ROW_FILTERED
 
 
 def _attention(module: FrameAttention, dtype: torch.dtype) -> Attention:

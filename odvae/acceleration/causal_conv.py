@@ -66,11 +66,14 @@ class TemporalConv(Stage):
             frame_0 = apply_framewise(self.still, x[:1], self.summed, self.bias)
             y[:1] = frame_0 if onto is None else frame_0.add_(y[:1])
             past, later, out = x[:1], x[1:], y[1:]
-        for start in range(0, len(later), self.tile):
-            for rows in strips(x.shape[2], self._most_rows(x)):
-                values = self._values(past, later, start, rows)
-                made = out[start : start + self.tile, :, scale * rows.first : scale * rows.last]
-                self._combine(self._products(values, rows), made, add=onto is not None)
+        starts, most_rows = range(0, len(later), self.tile), self._most_rows(x)
+        tiles = max(1, most_rows // max(1, x.shape[2]))  # at once, where frames are small
+        for rows in strips(x.shape[2], most_rows):
+            made = out[:, :, scale * rows.first : scale * rows.last]
+            for i in range(0, len(starts), tiles):
+                some = starts[i : i + tiles]
+                products = self._products(self._values(past, later, some, rows), rows)
+                self._combine(products, made, some, add=onto is not None)
         if last or past is None:
             return y, None
         return y, joined([past, later[-2:]])[-2:]
@@ -80,36 +83,52 @@ class TemporalConv(Stage):
         made = self.kernel.scale**2 * len(self.bias)
         return self.kernel.strip_elements // ((self.tile + 2) * x.shape[3] * (x.shape[1] + made))
 
-    def _values(self, past: Tensor, later: Tensor, start: int, rows: Rows) -> Tensor:
-        """Frames start - 2 to start + m, transformed: (m + 2, C_in, rows.seen, W)."""
+    def _values(self, past: Tensor, later: Tensor, starts: range, rows: Rows) -> Tensor:
+        """Of each tile, frames start - 2 to start + m, transformed: the first value of all tiles,
+
+        then the second, ...: ((m + 2) * tiles, C_in, rows.seen, W).
+        """
         seen = rows.seen
         values = new_clip(
-            later, self.tile + 2, later.shape[1], seen.stop - seen.start, later.shape[3]
+            later,
+            (self.tile + 2) * len(starts),
+            later.shape[1],
+            seen.stop - seen.start,
+            later.shape[3],
         )
-        target, columns = as_matrix(values), self.data_to_points
-        if start == 0:
-            before = columns[:, :2] if len(past) == 2 else columns[:, :2].sum(1, keepdim=True)
-            torch.mm(before, as_matrix(past[:, :, seen]), out=target)
-            frames = as_matrix(later[: self.tile, :, seen])
-            target.addmm_(columns[:, 2 : 2 + len(frames)], frames)
-        else:
-            # Frames beyond the end count as zeros: no output that there is depends on them.
-            frames = as_matrix(later[start - 2 : start + self.tile, :, seen])
-            torch.mm(columns[:, : len(frames)], frames, out=target)
+        columns = self.data_to_points
+        for start, target in zip(starts, _by_tile(values, len(starts)), strict=True):
+            if start == 0:
+                before = columns[:, :2] if len(past) == 2 else columns[:, :2].sum(1, keepdim=True)
+                torch.mm(before, as_matrix(past[:, :, seen]), out=target)
+                frames = as_matrix(later[: self.tile, :, seen])
+                target.addmm_(columns[:, 2 : 2 + len(frames)], frames)
+            else:
+                # Frames beyond the end count as zeros: no output that there is depends on them.
+                frames = as_matrix(later[start - 2 : start + self.tile, :, seen])
+                torch.mm(columns[:, : len(frames)], frames, out=target)
         return values
 
     def _products(self, values: Tensor, rows: Rows) -> Tensor:
+        """(tiles of each point, C_in, rows.seen, W) to what its kernel makes of them."""
         scale = self.kernel.scale
         size = (scale * (rows.last - rows.first), scale * values.shape[3])
         products = new_clip(values, len(values), len(self.bias), *size)
-        for point, product in enumerate(products.split(1)):
+        at_points = zip(values.chunk(self.tile + 2), products.chunk(self.tile + 2), strict=True)
+        for point, (value, product) in enumerate(at_points):
             kernel = self.get_buffer(f"point_{point}")
             bias = self.bias if point == self.bias_point else None
-            product.copy_(self.kernel.apply(values[point : point + 1], kernel, bias, rows))
+            product.copy_(self.kernel.apply(value, kernel, bias, rows))
         return products
 
-    def _combine(self, products: Tensor, made: Tensor, *, add: bool) -> None:
+    def _combine(self, products: Tensor, made: Tensor, starts: range, *, add: bool) -> None:
         """The products to outputs, written where they belong or added to what is there."""
-        as_matrix(made).addmm_(
-            self.points_to_outputs[: len(made)], as_matrix(products), beta=int(add)
-        )
+        for start, product in zip(starts, _by_tile(products, len(starts)), strict=True):
+            out = made[start : start + self.tile]
+            as_matrix(out).addmm_(self.points_to_outputs[: len(out)], product, beta=int(add))
+
+
+def _by_tile(values: Tensor, tiles: int) -> tuple[Tensor, ...]:
+    """Clips of (points * tiles) frames as a view (points, numbers) for each tile."""
+    by_tile: tuple[Tensor, ...] = as_matrix(values).unflatten(0, (-1, tiles)).unbind(1)
+    return by_tile

@@ -60,6 +60,11 @@ def strips(height: int, most_rows: int) -> Iterator[Rows]:
         yield Rows(first, last, height)
 
 
+def frames_at_once(x: Tensor, most: int) -> int:
+    """How many frames of a clip (T, C, H, W) hold at most so many numbers; at least one."""
+    return max(1, most // max(1, x[:1].numel()))
+
+
 def new_clip(like: Tensor, frames: int, channels: int, height: int, width: int) -> Tensor:
     """An empty clip (T, C, H, W) with the dtype and device of another."""
     flat = like.new_empty(frames, height, width, channels)

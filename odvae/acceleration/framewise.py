@@ -4,9 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from odvae.acceleration.clip import Rows, Stage, as_pixels, new_clip, of_pixels, strips
+from odvae.acceleration.clip import (
+    Rows,
+    Stage,
+    as_pixels,
+    frames_at_once,
+    new_clip,
+    of_pixels,
+    strips,
+)
 from odvae.acceleration.kernels import Kernel
 from odvae.model.streaming import State
+
+_PADDED = 1 << 20  # numbers that are copied to be padded, at once
 
 
 def apply_framewise(kernel: Kernel, x: Tensor, prepared: Tensor, bias: Tensor) -> Tensor:
@@ -66,9 +76,9 @@ def halved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(T, C, H, W) to (T, C', H / 2, W / 2): padded right and bottom, then with stride 2."""
     frames, _, height, width = x.shape
     y = new_clip(x, frames, weight.shape[0], height // 2, width // 2)
-    for frame in range(frames):  # one at a time: the padded copy stays small
-        padded = F.pad(x[frame : frame + 1], (0, 1, 0, 1))
-        y[frame] = F.conv2d(padded, weight, bias, stride=2)[0]
+    at_once = frames_at_once(x, _PADDED)
+    for some, made in zip(x.split(at_once), y.split(at_once), strict=True):
+        made.copy_(F.conv2d(F.pad(some, (0, 1, 0, 1)), weight, bias, stride=2))
     return y
 
 

@@ -5,10 +5,10 @@ from itertools import groupby
 
 from torch import Tensor, nn
 
-from odvae.acceleration.clip import Stage, new_clip
+from odvae.acceleration.clip import Stage, frames_at_once, new_clip
 from odvae.model.streaming import State
 
-_CHUNK_PIXELS = 1 << 14  # of the frames that stages which need no others work on at once
+_AT_ONCE = 1 << 21  # numbers of the frames that stages which need no others work on at once
 
 
 class Pipeline(Stage):
@@ -17,10 +17,10 @@ class Pipeline(Stage):
     Framewise ones in a row see a few frames at a time, so what they make in between stays small.
     """
 
-    def __init__(self, stages: Iterable[Stage], *, chunk_pixels: int = _CHUNK_PIXELS) -> None:
+    def __init__(self, stages: Iterable[Stage], *, at_once: int = _AT_ONCE) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
-        self.chunk_pixels = chunk_pixels
+        self.at_once = at_once
 
     def forward(self, x: Tensor, state: State, *, last: bool) -> tuple[Tensor, State]:
         runs = list(self._runs())
@@ -40,7 +40,7 @@ class Pipeline(Stage):
             yield from [together] if framewise else [[stage] for stage in together]
 
     def _framewise(self, run: list[Stage], x: Tensor) -> Tensor:
-        frames = max(1, self.chunk_pixels // (x.shape[2] * x.shape[3]))
+        frames = frames_at_once(x, self.at_once)
         if len(run) == 1 or len(x) <= frames:
             return _through(run, x)
         y: Tensor | None = None

@@ -32,7 +32,9 @@ def _filtered(x: Tensor, kernel: Tensor, bias: Tensor | None, rows: Rows) -> Ten
     made = rows.last - rows.first
     tiles = -(-made // _TILE)
     values = _values(x, tiles, above=rows.first - rows.seen.start)
-    products = new_clip(x, _POINTS * len(x), kernel.shape[1], tiles, x.shape[3])
+    products = values.flatten(0, 1)  # in their place, where they are as many
+    if kernel.shape[1] != x.shape[1]:
+        products = new_clip(x, _POINTS * len(x), kernel.shape[1], tiles, x.shape[3])
     for point, product in enumerate(products.split(len(x))):
         constant = bias if point == _FILTERING.constant_point else None
         product.copy_(F.conv2d(values[point], kernel[point], constant, padding=(0, 1)))

@@ -16,6 +16,7 @@ from odvae.model.causality import (
 from odvae.model.streaming import State, stream_through
 
 _SWISH = nn.SiLU()
+_MOST_ELEMENTS = (1 << 31) - 1  # of an input or output of one convolution
 
 
 def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -67,7 +68,7 @@ class CausalConv3d(SeesFrames, nn.Conv3d):
         return Frames(max(0, frames.first * stride_t - self.past_frames), frames.last * stride_t)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(self._after_its_past(x))
+        return self._convolved(self._after_its_past(x))
 
     def stream(
         self, x: Tensor, state: Tensor | None, *, last: bool
@@ -78,10 +79,28 @@ class CausalConv3d(SeesFrames, nn.Conv3d):
         x = self._after_its_past(x) if state is None else torch.cat([state, x], dim=2)
         k_t, stride_t = self.kernel_size[0], self.stride[0]
         complete = max(0, (x.shape[2] - k_t) // stride_t + 1)  # output frames
-        out = super().forward(x) if complete else _no_frames(self, x)
+        out = self._convolved(x) if complete else _no_frames(self, x)
         if not self.past_frames:
             return out, None
         return out, x[:, :, complete * stride_t :].clone()  # a view would keep all of x
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        """Of frames with their past; where 32 bits cannot number the elements, in pieces of time.
+
+        Implementations of convolutions fail there, or take slow and hungry paths.
+        """
+        k_t, stride_t = self.kernel_size[0], self.stride[0]
+        frames = (x.shape[2] - k_t) // stride_t + 1  # of the output
+        channels = max(self.in_channels * stride_t, self.out_channels)
+        in_a_frame = x.shape[0] * channels * x.shape[3] * x.shape[4]
+        at_once = max(1, _MOST_ELEMENTS // in_a_frame - k_t)
+        if frames <= at_once:
+            return super().forward(x)
+        made = []
+        for first in range(0, frames, at_once):
+            last = min(first + at_once, frames) - 1
+            made.append(super().forward(x[:, :, first * stride_t : last * stride_t + k_t]))
+        return torch.cat(made, dim=2)
 
     def _after_its_past(self, x: Tensor) -> Tensor:
         """(B, C_in, T, H, W) to (B, C_in, k_t - 1 + T, H, W)."""

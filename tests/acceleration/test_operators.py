@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -165,8 +166,24 @@ def test_framewise_stages_in_chunks_are_all_at_once() -> None:
     ]
     clip = _clip(6, 5)
     whole = _run(Pipeline(stages), clip, [5])
-    for pixels in (1, 2 * 60, 5 * 60):
-        assert_close(_run(Pipeline(stages, chunk_pixels=pixels), clip, [5]), whole)
+    for frames in (0, 2, 5):
+        assert_close(_run(Pipeline(stages, at_once=frames * 6 * 60), clip, [5]), whole)
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * 6 * 60, 4 * 6 * 60])
+@pytest.mark.parametrize("make", [FrameGroupNorm, ClipGroupNorm])
+def test_large_clips_are_normalised_in_place(
+    make: type[FrameGroupNorm | ClipGroupNorm], at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = _made(lambda: make(3, 6))
+    clip = _clip(6, 5)
+    norm = pipeline([plain, nn.SiLU()], torch.float64)
+    monkeypatch.setattr("odvae.acceleration.norm._COPIED", 0)
+    monkeypatch.setattr("odvae.acceleration.norm._AT_ONCE", at_once)
+    assert_close(_run(norm, clip, [5]), F.silu(plain(clip)))
+    stored = _stored(clip)
+    made, _ = norm(stored, None, last=True)
+    assert made.data_ptr() == stored.data_ptr()
 
 
 def test_an_unknown_module_is_refused() -> None:

@@ -1,9 +1,13 @@
 """Layers against closed forms and plain re-statements. Tensors are (B, C, T, H, W)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
 from odvae.model.layers import (
@@ -35,6 +39,22 @@ def set_to_identity(conv: nn.Module) -> None:
     conv.weight.data[:, :, -1, height // 2, width // 2] = torch.eye(conv.weight.shape[0])
 
 
+class Convolved(TorchFunctionMode):
+    """Notes how many numbers the input or output, the larger one, of each 3D convolution has."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if func is F.conv3d:
+            self.sizes.append(max(args[0].numel(), made.numel()))
+        return made
+
+
 @pytest.mark.parametrize("stride_t", [1, 2])
 def test_causal_convolution_repeats_frame_0_as_its_past(stride_t: int) -> None:
     conv = CausalConv3d(2, 3, kernel=(3, 3, 3), stride=(stride_t, 1, 1)).double()
@@ -46,6 +66,21 @@ def test_causal_convolution_repeats_frame_0_as_its_past(stride_t: int) -> None:
         window = past_and_x[:, :, stride_t * t : stride_t * t + 3]  # ends with frame stride_t * t
         expected = F.conv3d(window, conv.weight, conv.bias, padding=(0, 1, 1))
         assert_close(y[:, :, t : t + 1], expected)
+
+
+@pytest.mark.parametrize("stride_t", [1, 2])
+@pytest.mark.parametrize("most", [1, 6 * 6 * 6 * 5, 6 * 6 * 6 * 8])
+def test_a_convolution_too_large_to_number_is_made_in_pieces(
+    stride_t: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = CausalConv3d(2, 3, kernel=(3, 3, 3), stride=(stride_t, 1, 1)).double()
+    x = noise(2, 2, 9, 6, 6)
+    whole = conv(x)
+    monkeypatch.setattr("odvae.model.layers._MOST_ELEMENTS", most)
+    sizes: list[int] = []
+    with Convolved(sizes):
+        assert_close(conv(x), whole)
+    assert len(sizes) > 1 and max(sizes) <= max(most, 2 * 2 * 3 * 6 * 6)
 
 
 def test_frame_convolution_is_a_2d_convolution_of_each_frame() -> None:
