@@ -5,7 +5,7 @@ from itertools import groupby
 
 from torch import Tensor, nn
 
-from odvae.acceleration.clip import Stage, frames_at_once, new_clip
+from odvae.acceleration.clip import Stage, new_clip
 from odvae.model.streaming import State
 
 _AT_ONCE = 1 << 21  # numbers of the frames that stages which need no others work on at once
@@ -40,7 +40,7 @@ class Pipeline(Stage):
             yield from [together] if framewise else [[stage] for stage in together]
 
     def _framewise(self, run: list[Stage], x: Tensor) -> Tensor:
-        frames = frames_at_once(x, self.at_once)
+        frames = max(1, self.at_once // (_widest(run) * x.shape[2] * x.shape[3]))
         if len(run) == 1 or len(x) <= frames:
             return _through(run, x)
         y: Tensor | None = None
@@ -51,6 +51,12 @@ class Pipeline(Stage):
             y[start : start + frames] = chunk
         assert y is not None
         return y
+
+
+def _widest(run: list[Stage]) -> int:
+    """The most channels that any of these stages makes: each has a bias for each."""
+    biases = (buffer for stage in run for name, buffer in stage.named_buffers() if "bias" in name)
+    return max(len(bias) for bias in biases)
 
 
 def _through(run: list[Stage], x: Tensor) -> Tensor:
