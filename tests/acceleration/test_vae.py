@@ -14,6 +14,7 @@ from odvae.anatomy.memory import LiveTensors
 from odvae.errors import UserError
 from odvae.model import IMAGE, ODVAE, TEMPORAL_DECODER, VIDEO_VARIANTS, Operators, StreamingVAE
 from tests.model.formula import small, small_clip
+from tests.sampling import first
 
 LARGEST_ERROR = 5e-5  # fp32, weights of ordinary scale
 LENGTHS = [1, 5, 9, 17, 33]
@@ -77,7 +78,7 @@ def test_in_float64_only_the_algebra_differs(variant: int) -> None:
     assert_close(fast(clip), double(clip), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("pieces", [[1] * 9, [0, 2, 3, 4], [8, 1, 0]])
+@pytest.mark.parametrize("pieces", first(1, [[0, 2, 3, 4], [1] * 9, [8, 1, 0]]))
 @pytest.mark.parametrize("operators", STREAMING)
 @pytest.mark.parametrize("variant", VIDEO_VARIANTS)
 def test_streamed_it_is_the_whole(variant: int, operators: Operators, pieces: list[int]) -> None:

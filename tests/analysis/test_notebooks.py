@@ -8,6 +8,7 @@ import pytest
 import analysis.__main__ as command
 from analysis import NoRuns
 from analysis.headless import execute
+from tests.sampling import first
 
 FOLDER = Path(command.__file__).parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -38,7 +39,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("empty")
 
 
-@pytest.mark.parametrize("figure", command.FIGURES, ids=lambda figure: figure.name)
+@pytest.mark.parametrize("figure", first(3, command.FIGURES), ids=lambda figure: figure.name)
 def test_a_notebook_draws_what_is_recorded_in_the_repository(
     figure: command.Figure, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

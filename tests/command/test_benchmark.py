@@ -77,6 +77,7 @@ def test_it_is_measured_once_and_found_again(folder: Path) -> None:
     assert len(_runs(folder, variant="3")) == 2
 
 
+@pytest.mark.slow
 def test_a_sweep_logs_and_shows_every_case(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parallel = []
 

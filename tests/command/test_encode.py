@@ -179,6 +179,7 @@ def _no_run(*_: object, **__: object) -> None:
     raise UserError("no run")
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_a_cache_for_each_of_its_jobs(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

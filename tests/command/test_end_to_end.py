@@ -251,6 +251,7 @@ def test_a_saved_model_is_evaluated(finished: Finished) -> None:
     assert not any(name.startswith("tiling/") for name in run.metrics)  # clips went through whole
 
 
+@pytest.mark.slow
 def test_a_tiled_evaluation_is_certified(finished: Finished) -> None:
     """Against whole clips; frames 0-4 and 4-8, tiles of a quarter of a frame."""
     line = (*ONE_RUN, "task=evaluate", _checkpoint(finished), "data.clip_frames=9")

@@ -106,6 +106,7 @@ def test_the_same_command_does_nothing(folder: Path, generated: Ran) -> None:
     assert len(_runs(folder, task="generate")) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_encoded_twice(folder: Path, generated: Ran) -> None:
     """Another denoiser on the same latents."""
     longer = run_here(folder, *LINE, "checkpoint=model", "generation.steps=5")
@@ -114,6 +115,7 @@ def test_nothing_is_encoded_twice(folder: Path, generated: Ran) -> None:
     assert "all were there already" not in generated.out
 
 
+@pytest.mark.slow
 def test_it_takes_the_vae_that_a_run_has_trained(folder: Path) -> None:
     training = ("init=random", "train.steps=1", "data.clip_frames=5")
     of_training = [word for word in LINE if not word.startswith("task=")]

@@ -20,6 +20,7 @@ def checkpoint(tmp_path: Path) -> str:
     return f"checkpoint={tmp_path / 'vae'}"
 
 
+@pytest.mark.slow
 def test_a_sweep_over_protocols_keeps_their_numbers_apart(
     tmp_path: Path, short_videos: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

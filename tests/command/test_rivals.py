@@ -61,6 +61,7 @@ def test_a_temporal_decoder_is_trained_once_and_then_found(folder: Path) -> None
     assert store.find({"task": "train", "model": "svd_vae"}) == [training]
 
 
+@pytest.mark.slow
 def test_a_sweep_over_methods_shows_measured_and_papers_numbers(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_one_writer_at_a_time(
     assert run(*words(folder), str(tmp_path / "s")) == 0
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on(folder: Path, tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()

@@ -43,6 +43,7 @@ def test_it_has_the_published_number_of_parameters() -> None:
     assert counts == {101: 78_409_573, 487: 79_991_015}
 
 
+@pytest.mark.slow
 def test_probabilities_and_a_round_trip_through_npz(
     network: C3d, clip: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_extrapolation_removes_most_of_the_bias(make: Callable[[int], Population
     assert abs(found.mean() - truth.distance) < 0.3 * bias + 3 * found.std() / math.sqrt(60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "dimensions", "clips"), [(blurred, 4, 60), (generated, 4, 60), (close, 8, 24)]
 )

@@ -13,6 +13,7 @@ from odvae.model.causality import Frames, Reach, frames_seen, reach, takes_whole
 from odvae.model.layers import CausalConv3d, ClipGroupNorm, FrameGroupNorm, ResnetBlock
 from odvae.model.resampling import Downsample, SpaceTimeUpsample, SpatialUpsample
 from tests.model.formula import small
+from tests.sampling import first
 
 CASES = [(variant, how) for variant in VARIANTS for how in Operators]
 
@@ -76,7 +77,7 @@ def test_encoder_sees_what_it_declares(variant: int) -> None:
     check(stages, noise_clip(3, frames, 8), [0, 5, frames - 1])
 
 
-@pytest.mark.parametrize(("variant", "operators"), CASES)
+@pytest.mark.parametrize(("variant", "operators"), first(6, reversed(CASES)))
 @torch.no_grad()
 def test_decoder_sees_what_it_declares(variant: int, operators: Operators) -> None:
     vae = without_clip_norms(variant, operators)

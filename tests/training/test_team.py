@@ -30,6 +30,7 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(before)
 
 
+@pytest.mark.slow
 def test_two_processes_with_half_the_batch_are_one(tmp_path: Path, double: None) -> None:
     """Weights of both players, EMA, moments, batch statistics; two of the steps are adversarial."""
     video_ranges(tmp_path)

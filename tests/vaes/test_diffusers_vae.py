@@ -14,6 +14,7 @@ from odvae.metrics.scorers import Scorers
 from odvae.model import Deterministic, VideoVAE
 from odvae.vaes.diffusers_table import DIFFUSERS_ROWS
 from odvae.vaes.diffusers_vae import DiffusersVAE
+from tests.sampling import first
 from tests.vaes.tiny_vaes import CLASSES, VARIANTS, noise, tiny
 
 CAUSAL = [name for name in CLASSES if name != "AutoencoderKLAllegro"]
@@ -57,7 +58,7 @@ def test_published_models_compress_as_is_known(
     assert row.latent_channels(config) == channels
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", first(3, CLASSES))
 def test_any_clip_is_reconstructed_and_scored(name: str) -> None:
     vae: VideoVAE = DiffusersVAE(tiny(name))
     sizes = [(1, 32, 32), (5, 32, 32), (9, 32, 32), (10, 32, 32), (17, 32, 32), (5, 35, 50)]
@@ -70,7 +71,7 @@ def test_any_clip_is_reconstructed_and_scored(name: str) -> None:
         assert evaluation.result().non_finite_clips == []
 
 
-@pytest.mark.parametrize("name", [*CLASSES, *VARIANTS])
+@pytest.mark.parametrize("name", first(len(CLASSES), [*CLASSES, *VARIANTS]))
 def test_lengths_it_takes_come_back_whole_and_others_are_refused(name: str) -> None:
     vae = DiffusersVAE(tiny(name))
     by = vae.compression

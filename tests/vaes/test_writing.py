@@ -15,7 +15,6 @@ from odvae.model import (
     IMAGE,
     ODVAE,
     TEMPORAL_DECODER,
-    VIDEO_VARIANTS,
     Architecture,
     Operators,
 )
@@ -24,6 +23,7 @@ from odvae.vaes.files import SUFFIXES
 from odvae.vaes.loading import find, read
 from odvae.vaes.reading import read_tensors
 from odvae.vaes.writing import Target, write
+from tests.sampling import first
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16, torch.float64]
 AS_INTEGER = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -63,7 +63,7 @@ def _convert(source: Path, to: Target, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("variant", [IMAGE, *VIDEO_VARIANTS])
+@pytest.mark.parametrize("variant", first(2, [4, IMAGE, 1, 2, 3]))
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_official_to_odvae_and_back(variant: int, dtype: torch.dtype, tmp_path: Path) -> None:
     stored = _stored(_tiny(variant), dtype)
