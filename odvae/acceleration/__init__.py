@@ -1,4 +1,4 @@
-"""The same model, faster and in less memory: exact rewritings for inference, one idea a file."""
+"""The same model, faster and in less memory, for inference: rewritten exactly, or compiled."""
 
 from odvae.acceleration.vae import AcceleratedVAE, accelerate
 

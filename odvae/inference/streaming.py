@@ -6,13 +6,12 @@ every piece alive, so memory is constant without them only.
 
 from collections.abc import Callable, Iterable, Iterator
 
-import torch
 from torch import Tensor
 
 from odvae.errors import UserError
 from odvae.inference.seams import Seams
 from odvae.inference.temporal import continued
-from odvae.model import Posterior, StreamingVAE, VideoVAE
+from odvae.model import StreamingVAE, VideoVAE
 from odvae.model.streaming import State
 
 # The next frames, the state before them and whether they are the last, to output and state.
@@ -85,32 +84,9 @@ def decode_stream(vae: VideoVAE, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     return _outputs(step, pieces)
 
 
-def streamed_encode(vae: VideoVAE, video: Tensor, *, chunk_frames: int) -> Posterior:
-    """Encode (B, 3, T, H, W) in chunks of so many frames; errors are those of ``encode_stream``."""
-    pieces = _chunks(video, chunk_frames, name="chunk_frames")
-    return Posterior(torch.cat([*encode_stream(vae, pieces)], dim=2))
-
-
-def streamed_decode(vae: VideoVAE, latents: Tensor, *, chunk_latents: int) -> Tensor:
-    """Decode (B, C, t, h, w) in chunks of so many latents; errors are those of ``decode_stream``.
-
-    Returns:
-        Pixels (B, 3, T, H, W), unclamped.
-    """
-    pieces = _chunks(latents, chunk_latents, name="chunk_latents")
-    return torch.cat([*decode_stream(vae, pieces)], dim=2)
-
-
 def chunk_seams(frames: int, *, chunk_frames: int) -> Seams:
     """Where the chunks that are handed in meet."""
     return Seams(frames=tuple(range(chunk_frames, frames, chunk_frames)))
-
-
-def _chunks(x: Tensor, chunk: int, *, name: str) -> tuple[Tensor, ...]:
-    if chunk < 1:
-        raise UserError(f"{name} must be at least 1, got {chunk}")
-    chunks: tuple[Tensor, ...] = x.split(chunk, dim=2)
-    return chunks
 
 
 def _outputs(step: _Step, pieces: Iterable[Tensor]) -> Iterator[Tensor]:

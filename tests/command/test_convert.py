@@ -32,6 +32,7 @@ def _main(*arguments: Path | str) -> int:
     return main([str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own(video: Path) -> None:
     file = video.parent / "vae.ckpt"
     ran = subprocess.run(

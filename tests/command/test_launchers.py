@@ -19,6 +19,7 @@ from odvae.tracking import LoggedRun, Store
 from odvae.training.checkpoint_file import CheckpointFile
 from tests.command.commands import QUICK, run_alone, run_here, start
 from tests.command.processes import alive, descendants, needs_proc, parent, wait, words
+from tests.sampling import first
 
 PATIENCE_S = 1800
 SWEEP = ("-m", *QUICK, "init=tail", "train.steps=2")
@@ -41,7 +42,7 @@ CHOSEN = {
 }
 
 
-@pytest.mark.parametrize(("chosen_by", "expected"), CHOSEN.items())
+@pytest.mark.parametrize(("chosen_by", "expected"), first(2, CHOSEN.items()))
 def test_a_launcher_is_chosen(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,

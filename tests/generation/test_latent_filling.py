@@ -120,6 +120,7 @@ def test_a_full_disk_leaves_what_is_finished(
     assert making.fill(tmp_path) == len(making.plan.windows) - 2
 
 
+@pytest.mark.slow
 def test_killed_before_each_change_of_the_disk(
     short_videos: Path, processes: ForkServerContext, tmp_path: Path
 ) -> None:

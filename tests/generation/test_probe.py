@@ -25,6 +25,7 @@ def _without_time(result: ProbeResult) -> dict[str, float]:
     return {name: value for name, value in result.values().items() if name != "probe_s"}
 
 
+@pytest.mark.slow
 def test_the_same_clip_over_and_over_is_easier_than_noise() -> None:
     noise = normal_latents(10, std=0.0)
     still = MadeLatents(noise.means[:1] + 0.01 * noise.means)

@@ -63,6 +63,7 @@ def test_killed_at_random_moments(processes: ForkServerContext, tmp_path: Path) 
     _check_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_before_each_change_of_the_disk(
     processes: ForkServerContext, tmp_path: Path
 ) -> None:
