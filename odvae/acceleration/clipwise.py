@@ -1,4 +1,4 @@
-"""Coding clip by clip through stages that rewrite the arithmetic: what pays on a processor."""
+"""Coding clip by clip through stages that rewrite the arithmetic: for a CPU."""
 
 from collections.abc import Iterable
 
