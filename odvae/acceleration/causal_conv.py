@@ -14,6 +14,8 @@ from odvae.acceleration.kernels import Kernel
 from odvae.acceleration.winograd import filtering
 from odvae.model.streaming import State
 
+_TOGETHER = 1 << 22  # numbers in the making of tiles at once, where frames are small
+
 
 def tile_frames(dtype: torch.dtype) -> int:
     """Outputs of a tile: F(4, 3) halves the work, but enlarges errors too much for bfloat16."""
@@ -66,27 +68,33 @@ class TemporalConv(Stage):
             frame_0 = apply_framewise(self.still, x[:1], self.summed, self.bias)
             y[:1] = frame_0 if onto is None else frame_0.add_(y[:1])
             past, later, out = x[:1], x[1:], y[1:]
-        starts, most_rows = range(0, len(later), self.tile), self._most_rows(x)
-        tiles = max(1, most_rows // max(1, x.shape[2]))  # at once, where frames are small
-        for rows in strips(x.shape[2], most_rows):
+        starts, in_a_row = range(0, len(later), self.tile), self._numbers_in_a_row(x)
+        tiles = max(1, _TOGETHER // (in_a_row * x.shape[2]))
+        for rows in strips(x.shape[2], self.kernel.strip_elements // in_a_row):
             made = out[:, :, scale * rows.first : scale * rows.last]
             for i in range(0, len(starts), tiles):
                 some = starts[i : i + tiles]
-                products = self._products(self._values(past, later, some, rows), rows)
-                self._combine(products, made, some, add=onto is not None)
+                # In one expression: no name keeps the products while the next are made.
+                self._combine(
+                    self._products(self._values(past, later, some, rows), rows),
+                    made,
+                    some,
+                    add=onto is not None,
+                )
         if last or past is None:
             return y, None
         return y, joined([past, later[-2:]])[-2:]
 
-    def _most_rows(self, x: Tensor) -> int:
-        """Rows of a strip: what a tile has in the making of it should stay in the cache."""
+    def _numbers_in_a_row(self, x: Tensor) -> int:
+        """Of pixels, in the making of a tile."""
         made = self.kernel.scale**2 * len(self.bias)
-        return self.kernel.strip_elements // ((self.tile + 2) * x.shape[3] * (x.shape[1] + made))
+        return (self.tile + 2) * x.shape[3] * (x.shape[1] + made)
 
     def _values(self, past: Tensor, later: Tensor, starts: range, rows: Rows) -> Tensor:
-        """Of each tile, frames start - 2 to start + m, transformed: the first value of all tiles,
+        """Frames start - 2 to start + m of each tile, transformed.
 
-        then the second, ...: ((m + 2) * tiles, C_in, rows.seen, W).
+        Returns:
+            ((m + 2) * tiles, C_in, rows.seen, W): all tiles' first values, then the second, ...
         """
         seen = rows.seen
         values = new_clip(
