@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from odvae.acceleration.clip import Rows
+from odvae.model.layers import MOST_ELEMENTS
 
 _COLUMNS = 16  # interpolated at once: the matrix is banded, and a wide one is mostly zeros
 
@@ -101,10 +102,9 @@ def _doubling(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return taps.transpose(0, 1).to(device, dtype).contiguous()
 
 
-_MOST = (1 << 31) - 1  # what 32-bit indices of a convolution's implementation reach
 _CACHED = 3 << 21  # about what a processor's cache holds
 _FEW_HALOS = 1 << 24  # more, since the rows around a strip are multiplied again for each strip
 
-SAME_SIZE = Kernel(_plain, _same_size, 1, 1, _MOST, _CACHED)
-NEAREST_DOUBLED = Kernel(_summed, _nearest_doubled, 2, 4, _MOST, _FEW_HALOS)
+SAME_SIZE = Kernel(_plain, _same_size, 1, 1, MOST_ELEMENTS, _CACHED)
+NEAREST_DOUBLED = Kernel(_summed, _nearest_doubled, 2, 4, MOST_ELEMENTS, _FEW_HALOS)
 LINEAR_DOUBLED = Kernel(_by_tap, _linear_doubled, 2, 15, _FEW_HALOS, _FEW_HALOS)

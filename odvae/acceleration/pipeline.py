@@ -40,8 +40,10 @@ class Pipeline(Stage):
             yield from [together] if framewise else [[stage] for stage in together]
 
     def _framewise(self, run: list[Stage], x: Tensor) -> Tensor:
+        if len(run) == 1:
+            return _through(run, x)
         frames = max(1, self.at_once // (_widest(run) * x.shape[2] * x.shape[3]))
-        if len(run) == 1 or len(x) <= frames:
+        if len(x) <= frames:
             return _through(run, x)
         y: Tensor | None = None
         for start in range(0, len(x), frames):

@@ -34,7 +34,6 @@ class AcceleratedVAE(nn.Module):
         self.latent_scaling: LatentScaling = vae.latent_scaling
         self.input_range: tuple[float, float] = vae.input_range
         self.whole_only: str | None = vae.whole_only
-        self.dtype = dtype
         self.encoder = coder([*vae.encoder.stages(), vae.quant_conv], dtype)
         self.decoder = coder([vae.post_quant_conv, *vae.decoder.stages()], dtype)
 

@@ -16,7 +16,7 @@ from odvae.model.causality import (
 from odvae.model.streaming import State, stream_through
 
 _SWISH = nn.SiLU()
-_MOST_ELEMENTS = (1 << 31) - 1  # of an input or output of one convolution
+MOST_ELEMENTS = (1 << 31) - 1  # of an input or output of one convolution: 32-bit indices
 
 
 def per_frame(fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class CausalConv3d(SeesFrames, nn.Conv3d):
         frames = (x.shape[2] - k_t) // stride_t + 1  # of the output
         channels = max(self.in_channels * stride_t, self.out_channels)
         in_a_frame = x.shape[0] * channels * x.shape[3] * x.shape[4]
-        at_once = max(1, _MOST_ELEMENTS // in_a_frame - k_t)
+        at_once = max(1, MOST_ELEMENTS // in_a_frame - k_t)
         if frames <= at_once:
             return super().forward(x)
         made = []

@@ -76,7 +76,7 @@ def test_a_convolution_too_large_to_number_is_made_in_pieces(
     conv = CausalConv3d(2, 3, kernel=(3, 3, 3), stride=(stride_t, 1, 1)).double()
     x = noise(2, 2, 9, 6, 6)
     whole = conv(x)
-    monkeypatch.setattr("odvae.model.layers._MOST_ELEMENTS", most)
+    monkeypatch.setattr("odvae.model.layers.MOST_ELEMENTS", most)
     sizes: list[int] = []
     with Convolved(sizes):
         assert_close(conv(x), whole)
